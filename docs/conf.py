@@ -1,0 +1,16 @@
+"""Sphinx configuration."""
+
+import importlib.metadata
+
+project = "npx"
+author = "The npx developers"
+release = importlib.metadata.version("npx-array")
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "myst_parser"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+numpydoc_show_class_members = False
+exclude_patterns = ["_build"]
+
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {"show_prev_next": False}
