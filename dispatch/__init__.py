@@ -1,0 +1,1 @@
+"""The ground: ops, abstract values, graphs and interpreters. Knows neither backends nor transforms."""

@@ -1,0 +1,154 @@
+"""Abstract values: the shape and dtype that a payload has, without its data."""
+
+import functools
+import operator
+from typing import NamedTuple
+
+import numpy
+
+SCALAR_TYPES = (bool, int, float, complex)
+
+
+class Slice(NamedTuple):
+    """A slice in an index spec: hashable, entries are ints or None."""
+
+    start: int | None = None
+    stop: int | None = None
+    step: int | None = None
+
+
+class Hole(NamedTuple):
+    """The place of the k-th index operand in an index spec."""
+
+    k: int
+
+
+class Mask(NamedTuple):
+    """A single truth value in an index spec: an advanced index of length 1 or 0 that covers no axis."""
+
+    value: bool
+    kind: str = "mask"  # keeps Mask(True) and Hole(1) different keys
+
+
+class Aval:
+    """Shape and dtype of a payload.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    weak : type, optional
+        ``int``, ``float`` or ``complex`` where the value stands for a Python scalar, whose dtype gives way to that of
+        the arrays it meets (NEP 50).
+    """
+
+    __slots__ = ("shape", "dtype", "weak")
+
+    def __init__(self, shape, dtype, weak=None):
+        self.shape = shape
+        self.dtype = dtype if isinstance(dtype, numpy.dtype) else numpy.dtype(dtype)
+        self.weak = weak
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: functools.reduce(operator.mul, self.shape, 1))
+    nbytes = property(lambda self: self.size * self.dtype.itemsize)
+
+    def __eq__(self, other):
+        return (
+            type(other) is Aval
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak is other.weak
+        )
+
+    def __hash__(self):
+        return hash((self.shape, self.dtype, self.weak))
+
+    def __repr__(self):
+        name = self.weak.__name__ if self.weak else self.dtype.name
+        return f"{name}[{','.join(map(str, self.shape))}]"
+
+
+class DataDependentShape(TypeError):
+    """Raised by the rule of an op whose result shape depends on the operands' values: make tracers concrete first."""
+
+
+def aval_of(value):
+    """The abstract value of a payload, tracer, NumPy scalar or Python scalar."""
+    if isinstance(value, (numpy.ndarray, numpy.generic)):
+        return Aval(value.shape, value.dtype)
+    kind = type(value)
+    if kind is bool:
+        return Aval((), numpy.dtype(bool))
+    if kind in (int, float, complex):
+        return weak_aval(kind, value)
+    aval = getattr(value, "aval", None)
+    if isinstance(aval, Aval):
+        return aval
+    return Aval(tuple(value.shape), numpy.dtype(value.dtype))
+
+
+def weak_aval(kind, value=0):
+    """The abstract value of a Python scalar of type `kind`; a large int takes the dtype NumPy would give it."""
+    if kind is int and not -(2**63) <= value < 2**63:
+        return Aval((), numpy.asarray(value).dtype, int)
+    return Aval((), numpy.dtype(kind), kind)
+
+
+def type_key(aval):
+    """What NumPy's promotion sees of a value: its dtype, or the Python type of a weak scalar."""
+    return aval.weak or aval.dtype
+
+
+def result_dtype(*avals):
+    """NumPy's ``result_type`` over abstract values (NEP 50)."""
+    return _result_dtype(tuple(type_key(a) for a in avals))
+
+
+_WEAK_SAMPLE = {int: 0, float: 0.0, complex: 0j}
+
+
+@functools.lru_cache(4096)
+def _result_dtype(keys):
+    return numpy.result_type(*(_WEAK_SAMPLE.get(k, k) if isinstance(k, type) else k for k in keys))
+
+
+def broadcast_shape(*shapes):
+    """The common shape; ValueError in NumPy's words where there is none."""
+    first = shapes[0]
+    if all(s == first for s in shapes):
+        return first
+    try:
+        return numpy.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = " ".join(str(s).replace(" ", "") for s in shapes)
+        raise ValueError(f"operands could not be broadcast together with shapes {listed} ") from None
+
+
+@functools.lru_cache(8192)
+def ufunc_dtypes(ufunc, keys, nout):
+    """Operand and result dtypes of the loop that `ufunc` takes for operands described by `keys` (see `type_key`).
+
+    Raises
+    ------
+    TypeError
+        As NumPy does, where no loop takes these operands.
+    """
+    return ufunc.resolve_dtypes(keys + (None,) * nout)
+
+
+def ufunc_rule(ufunc, nin, nout):
+    """The shape and dtype rule of a NumPy ufunc without core dimensions."""
+
+    def rule(avals, params):
+        keys = tuple(a.weak or a.dtype for a in avals)
+        dtypes = ufunc_dtypes(ufunc, keys, nout)[nin:]
+        shape = broadcast_shape(*(a.shape for a in avals))
+        weak = None
+        if avals and all(a.weak for a in avals):  # Python scalars only: the result is one too
+            kind = dtypes[0].kind
+            weak = {"i": int, "u": int, "f": float, "c": complex}.get(kind)
+        outs = tuple(Aval(shape, d, weak) for d in dtypes)
+        return outs[0] if nout == 1 else outs
+
+    return rule

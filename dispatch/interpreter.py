@@ -1,0 +1,132 @@
+"""Interpreters and tracers: how a transform sees ops go by.
+
+An interpreter is what a transform installs for the time it runs a function. Its tracers are payloads: immutable values
+that know their interpreter. An op that meets tracers hands itself to the interpreter of the highest level among them,
+which may in turn call ops on values of lower levels.
+"""
+
+import contextlib
+import itertools
+import threading
+
+from .abstract import Aval
+
+_local = threading.local()
+_births = itertools.count(1)
+
+
+class Clock:
+    """What the array layer's fast paths watch: the latest birth given out, and how many interpreters capture."""
+
+    now = 0
+    capturing = 0
+
+
+def stack():
+    """The interpreters active in this thread, lowest level first."""
+    try:
+        return _local.stack
+    except AttributeError:
+        _local.stack = []
+        return _local.stack
+
+
+class Interpreter:
+    """Base of the interpreters. Subclasses give `process`, and `lift` where plain payloads may join."""
+
+    level = 0
+    alive = False
+    #: weak references to the arrays that hold tracers of this interpreter after a write (kept by the array layer)
+    lifted = ()
+    #: True for an interpreter that must see every array older than itself (jit), not only its own tracers.
+    captures = False
+    #: what to call this transform in messages
+    name = "a transform"
+
+    def process(self, op, args, params):
+        """Apply `op` to payloads, at least one of them a tracer of this interpreter; return a payload, or a tuple."""
+        raise NotImplementedError
+
+    def concretize(self, tracer, reason):
+        """The host value (``numpy.ndarray``) of a tracer that Python asks for, or an error naming `reason`."""
+        raise TypeError(
+            f"{reason} needs the value of an array that {self.name} is tracing ({tracer.aval}). "
+            "Write it with array operations (np.where, masks), or move it out of the transformed function."
+        )
+
+
+@contextlib.contextmanager
+def active(interpreter):
+    """Install `interpreter` on top of this thread's stack."""
+    levels = stack()
+    interpreter.level = levels[-1].level + 1 if levels else 1
+    interpreter.birth = Clock.now = next(_births)
+    interpreter.alive = True
+    interpreter.lifted = []
+    levels.append(interpreter)
+    Clock.capturing += interpreter.captures
+    _hooks_changed()
+    try:
+        yield interpreter
+    finally:
+        levels.remove(interpreter)
+        interpreter.alive = False
+        Clock.capturing -= interpreter.captures
+        _hooks_changed()
+
+
+#: called after every change of the stack: the array layer keeps flags for its fast paths
+on_stack_change = []
+
+
+def _hooks_changed():
+    for hook in on_stack_change:
+        hook()
+
+
+class Tracer:
+    """A payload that stands for a value inside a transform.
+
+    Operators and the few attributes that rules and NumPy-style code use are installed by the op declarations
+    (`install_operator`), so that a rule can be written with ordinary arithmetic on tracers and arrays alike.
+    """
+
+    __slots__ = ("interpreter", "__weakref__")
+    __array_ufunc__ = None  # NumPy operators give way to ours
+    __array_priority__ = 1000
+
+    aval: Aval
+
+    shape = property(lambda self: self.aval.shape)
+    dtype = property(lambda self: self.aval.dtype)
+    ndim = property(lambda self: len(self.aval.shape))
+    size = property(lambda self: self.aval.size)
+
+    def __array__(self, dtype=None, copy=None):
+        value = self.interpreter.concretize(self, "conversion to a NumPy array")
+        return value if dtype is None else value.astype(dtype)
+
+    def __bool__(self):
+        return bool(self.interpreter.concretize(self, "a condition"))
+
+    def __len__(self):
+        if not self.aval.shape:
+            raise TypeError("len() of unsized object")
+        return self.aval.shape[0]
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.aval})"
+
+
+def install_operator(name, function):
+    """Give every tracer the operator method `name`."""
+    setattr(Tracer, name, function)
+
+
+def top_tracer(args):
+    """The tracer of the highest level among `args`, or None."""
+    top = None
+    for a in args:
+        if isinstance(a, Tracer) and (top is None or a.interpreter.level > top.interpreter.level):
+            top = a
+    return top

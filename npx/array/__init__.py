@@ -1,0 +1,3 @@
+"""The array: a class that holds a payload, its views, and how it meets other libraries."""
+
+from npx.array import slow as _slow  # completes the class

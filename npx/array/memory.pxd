@@ -1,0 +1,9 @@
+cimport numpy as cnp
+
+cdef Py_ssize_t nsaved
+cdef object _protect(cnp.ndarray memory)
+
+cdef inline object protect(object payload):
+    """Give every tape that saved this memory its own copy: a write into it is due."""
+    if nsaved and isinstance(payload, cnp.ndarray):
+        _protect(<cnp.ndarray>payload)

@@ -1,0 +1,172 @@
+"""The members of the array class that are generated from NumPy's own list.
+
+On the host a method unwraps, calls NumPy's and wraps; on tracers and device arrays its counterpart in `npx.api` runs.
+"""
+
+import importlib
+import types
+
+import numpy
+
+from npx.array import interop
+from npx.array.flat import flatiter
+from npx.array.memory import protect_memory
+from npx.array.ndarray import ndarray, on_host, payload, wrap, wrap_like
+from npx.array.views import read, view_of
+
+#: methods that write into the array itself
+WRITERS = frozenset({"sort", "partition", "fill", "put", "resize", "setfield", "byteswap", "setflags", "itemset"})
+
+
+def traced_method(name):
+    """The counterpart of an array method on payloads that NumPy cannot take."""
+    return importlib.import_module("npx.api").method(name)
+
+
+def _host_arguments(values):
+    """Positional or keyword values with host memory in place of npx arrays; None where one is not on the host."""
+    found = []
+    for v in values:
+        if isinstance(v, ndarray):
+            v = read(v)
+        elif type(v) in (list, tuple):
+            v = payload(v)
+        if not isinstance(v, numpy.ndarray) and hasattr(v, "shape") and not isinstance(v, numpy.generic):
+            return None
+        found.append(v)
+    return found
+
+
+def _method(name):
+    original = getattr(numpy.ndarray, name)
+
+    def method(self, /, *args, **kwargs):
+        p = read(self)
+        if isinstance(p, numpy.ndarray):
+            positional, named = _host_arguments(args), _host_arguments(kwargs.values())
+            if positional is not None and named is not None:
+                if name in WRITERS:
+                    protect_memory(p)
+                for out in _arrays(kwargs.get("out")):
+                    protect_memory(read(out))
+                result = original(p, *positional, **dict(zip(kwargs, named, strict=True)))
+                return wrap_like(result, (self, *(a for a in (*args, *kwargs.values()) if isinstance(a, ndarray))))
+        return traced_method(name)(self, *args, **kwargs)
+
+    method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", original.__doc__
+    return method
+
+
+def _arrays(out):
+    return [a for a in (out if type(out) is tuple else (out,)) if isinstance(a, ndarray)]
+
+
+def _attribute(name):
+    """A property that NumPy answers from host memory."""
+    original = getattr(numpy.ndarray, name)
+
+    def get(self):
+        p = read(self)
+        if isinstance(p, numpy.ndarray):
+            return wrap_like(getattr(p, name), (self,))
+        return traced_attribute(self, p, name)
+
+    def put(self, value):
+        p = read(self)
+        if not isinstance(p, numpy.ndarray):
+            if name in ("real", "imag"):
+                getattr(self, name)[...] = value
+                return
+            raise TypeError(f"cannot set {name} of an array that is not in host memory")
+        protect_memory(p)
+        setattr(p, name, payload(value))
+
+    return property(get, put, doc=original.__doc__)
+
+
+def traced_attribute(x, p, name):
+    """An attribute of an array whose payload is not host memory."""
+    if name == "real" or name == "imag":
+        if p.dtype.kind == "c":
+            return view_of(x, name)
+        return x if name == "real" else wrap(numpy.zeros(p.shape, p.dtype))
+    stand_in = numpy.broadcast_to(numpy.empty((), p.dtype), p.shape)
+    if name in ("itemsize", "nbytes"):
+        return getattr(stand_in, name)
+    if name == "strides":
+        return numpy.empty(tuple(min(n, 1) for n in p.shape), p.dtype).strides if not p.shape else _strides(p)
+    if name == "flags":
+        return numpy.empty((1,) * len(p.shape), p.dtype).flags
+    raise AttributeError(f"{name} is not available on an array that is not in host memory")
+
+
+def _strides(p):
+    """Strides of a C-contiguous array of this shape."""
+    strides, step = [], p.dtype.itemsize
+    for extent in reversed(p.shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))
+
+
+def _base(self):
+    """The array whose memory this one looks into, or None."""
+    if self.base_ is not None:
+        return self.base_
+    p = read(self)
+    return wrap(p.base) if isinstance(p, numpy.ndarray) else None
+
+
+def _flat(self):
+    """A 1-D iterator over the array."""
+    return flatiter(self)
+
+
+def _set_flat(self, value):
+    flatiter(self)[...] = value
+
+
+def _copy_of(self, memo=None):
+    if on_host(self) and memo is not None and self.dtype.hasobject:
+        import copy
+
+        return wrap(copy.deepcopy(read(self), memo))
+    return self.copy()
+
+
+def _setstate(self, state):
+    host = numpy.ndarray.__new__(numpy.ndarray, (0,))
+    host.__setstate__(state)
+    self.data_ = host
+
+
+def members():
+    """Name -> member for every public member of ``numpy.ndarray`` that the class does not define itself."""
+    own = set(vars(ndarray))
+    found = {
+        "__array_ufunc__": interop.array_ufunc,
+        "__array_function__": interop.array_function,
+        "__array_namespace__": interop.array_namespace,
+        "__array_wrap__": interop.array_wrap,
+        "__array_priority__": 0.0,
+        "__dlpack__": interop.dlpack,
+        "__dlpack_device__": interop.dlpack_device,
+        "__reduce_ex__": interop.reduce_ex,
+        "__reduce__": lambda self: interop.reduce_ex(self, 2),
+        "__setstate__": _setstate,
+        "__copy__": lambda self: self.copy(),
+        "__deepcopy__": _copy_of,
+        "__class_getitem__": classmethod(types.GenericAlias),
+        "to_device": interop.to_device,
+        "device": property(interop.device, doc=interop.device.__doc__),
+        "base": property(_base, doc=_base.__doc__),
+        "flat": property(_flat, _set_flat, doc=_flat.__doc__),
+    }
+    for name in dir(numpy.ndarray):
+        if name.startswith("_") and name not in ("__array_interface__", "__array_struct__"):
+            continue
+        if name in own or name in found:
+            continue
+        kind = type(getattr(numpy.ndarray, name))
+        found[name] = _method(name) if kind is types.MethodDescriptorType else _attribute(name)
+    return found

@@ -1,0 +1,457 @@
+"""The array class: it holds a payload and is never one.
+
+On host and CuPy payloads views alias memory. On functional payloads (tracers, ``jax.Array``) a view is a spec that leads
+from its base to it; it reads when the owner's version has moved on, and writes through to the owner.
+"""
+
+cimport cython
+cimport numpy as cnp
+from cpython.buffer cimport PyObject_GetBuffer
+from cpython.object cimport PyObject_RichCompare, PyTypeObject
+import operator
+import weakref
+
+import numpy
+
+from npx.dispatch.interpreter import Clock, Tracer, on_stack_change, stack
+from npx.dispatch.loops cimport (
+    OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_TRUE_DIVIDE, OP_FLOOR_DIVIDE, OP_REMAINDER, OP_POWER, OP_BITAND, OP_BITOR,
+    OP_BITXOR, OP_LSHIFT, OP_RSHIFT, OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE, OP_MATMUL, OP_NEG, OP_POS, OP_ABS,
+    OP_INVERT, small_binary, small_binary_scalar, small_inplace, small_inplace_scalar, small_unary,
+)
+from npx.array.memory cimport protect
+
+cnp.import_array()
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_ToScalar(void* data, cnp.ndarray arr)
+
+cdef extern from "Python.h":
+    void PyType_Modified(object)
+    void Py_SET_TYPE(object, PyTypeObject*)
+    void Py_INCREF(object)
+
+cdef Py_ssize_t _now = 0     # Clock.now
+cdef bint _capturing = False  # some interpreter captures arrays older than itself
+cdef object _Tracer = Tracer
+cdef object slow = None      # npx.array.slow: every path that is not the fast one, see `install`
+cdef object ABSENT = object()
+
+
+def _watch_clock():
+    global _now, _capturing
+    _now, _capturing = Clock.now, Clock.capturing > 0
+
+
+on_stack_change.append(_watch_clock)
+
+# Operators in the order of OpId and UnaryId.
+cdef list BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod,
+                    operator.pow, operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift,
+                    operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne, operator.matmul]
+cdef list INPLACE = [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ifloordiv, operator.imod,
+                     operator.ipow, operator.iand, operator.ior, operator.ixor, operator.ilshift, operator.irshift,
+                     None, None, None, None, None, None, operator.imatmul]
+cdef list UNARY = [operator.neg, operator.pos, operator.abs, operator.invert]
+BINARY_UFUNCS = ("add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "bitwise_and",
+                 "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "less", "less_equal", "greater",
+                 "greater_equal", "equal", "not_equal", "matmul")
+UNARY_UFUNCS = ("negative", "positive", "absolute", "invert")
+
+
+# ------------------------------------------------------------------------------------------- reading and wrapping
+cdef inline ndarray _new(object p):
+    cdef ndarray r = ndarray.__new__(ndarray)
+    r.data_ = p
+    r.birth = _now
+    return r
+
+
+cdef inline bint _plain(ndarray x):
+    """Whether data_ can be used as it is, and is host memory."""
+    if type(x.data_) is not cnp.ndarray or _capturing:
+        return False
+    return x.base_ is None or (x.view_ is None and x.base_.home is None)
+
+
+cpdef object read(ndarray x):
+    """The payload that `x` holds now."""
+    if x.base_ is None and not _capturing:
+        return x.data_
+    if _plain(x):
+        return x.data_
+    return slow.read(x)
+
+
+cpdef object payload(object x):
+    """The payload of an npx array; NumPy arrays and scalars unchanged; sequences that hold npx arrays are stacked."""
+    if isinstance(x, ndarray):
+        return read(<ndarray>x)
+    if type(x) is list or type(x) is tuple:
+        return slow.stack_payload(x)
+    if _capturing and isinstance(x, cnp.ndarray):
+        return slow.captured(x)
+    return x
+
+
+cpdef object wrap(object p):
+    """An npx array around a payload; anything else, NumPy's scalars and subclasses among it, unchanged."""
+    if type(p) is cnp.ndarray:
+        return _new(p)
+    if isinstance(p, (numpy.generic, int, float, complex, numpy.ndarray, str, bytes)) or p is None:
+        return p
+    if isinstance(p, _Tracer) or slow.is_payload(p):
+        return _new(p)
+    return p
+
+
+cpdef object wrap_scalar(object p):
+    """Wrap a result that NumPy returns as a scalar: on a tracer or device array, a 0-d array that cannot be written."""
+    if type(p) is cnp.ndarray:
+        return p[()] if (<cnp.ndarray>p).ndim == 0 else _new(p)
+    r = wrap(p)
+    if type(r) is ndarray and slow.ndim_of(p) == 0:
+        (<ndarray>r).scalar = True
+    return r
+
+
+cpdef object wrap_like(object result, object inputs):
+    """Wrap what a NumPy function returned, so that a result which aliases an input array knows its owner.
+
+    Parameters
+    ----------
+    result : object
+        A NumPy result; tuples and lists are wrapped item by item.
+    inputs : tuple of ndarray
+        The npx arrays that went in.
+    """
+    cdef ndarray x, r
+    cdef object base
+    if type(result) is not cnp.ndarray:
+        if type(result) is tuple or type(result) is list:
+            return type(result)([wrap_like(item, inputs) for item in result])
+        return wrap(result)
+    for item in inputs:
+        if (<ndarray>item).data_ is result:
+            return item
+    r = _new(result)
+    base = (<object>result).base
+    if base is not None:
+        for item in inputs:
+            x = <ndarray>item
+            if base is x.data_ or (base is getattr(x.data_, "base", None)):
+                r.base_ = x if x.base_ is None else x.base_
+                break
+    return r
+
+
+cpdef bint on_host(object x):
+    """Whether `x` is an npx array whose payload is host memory and may be used directly."""
+    return isinstance(x, ndarray) and _plain(<ndarray>x)
+
+
+def install(slow_paths, dict members):
+    """Give the class its slow paths and the members that are generated from NumPy's own list of them."""
+    global slow
+    slow = slow_paths
+    (<dict>(<PyTypeObject*>ndarray).tp_dict).update(members)
+    PyType_Modified(ndarray)
+
+
+def capturing():
+    """Whether some interpreter captures the arrays that are older than itself."""
+    return _capturing
+
+
+cdef inline object _index(object k):
+    """An index or value without npx arrays, where all of them are on the host; ABSENT where one is not."""
+    if isinstance(k, ndarray):
+        return (<ndarray>k).data_ if _plain(<ndarray>k) else ABSENT
+    if type(k) is tuple or type(k) is list:
+        return slow.host_sequence(k, ABSENT)
+    return ABSENT if isinstance(k, _Tracer) else k
+
+
+# ------------------------------------------------------------------------------------------- operators
+cdef inline bint _is_number(object x):
+    return type(x) is float or type(x) is int
+
+
+cdef inline bint _is_host_operand(object x):
+    """Whether `x` is NumPy's own array or scalar, or a Python scalar: NumPy can take it as it is."""
+    return type(x) is cnp.ndarray or cnp.PyArray_IsAnyScalar(x)
+
+
+cdef object _binary(int opid, object left, object right):
+    cdef object r
+    cdef ndarray a, b
+    if isinstance(left, ndarray) and _plain(<ndarray>left):
+        a = <ndarray>left
+        if isinstance(right, ndarray):
+            b = <ndarray>right
+            if _plain(b):
+                r = small_binary(opid, <cnp.ndarray>a.data_, <cnp.ndarray>b.data_)
+                if r is None:
+                    r = BINARY[opid](a.data_, b.data_)
+                return _new(r) if type(r) is cnp.ndarray else wrap(r)
+        elif _is_number(right):
+            r = small_binary_scalar(opid, <cnp.ndarray>a.data_, right, False)
+            if r is None:
+                r = BINARY[opid](a.data_, right)
+            return _new(r) if type(r) is cnp.ndarray else wrap(r)
+        elif _is_host_operand(right):
+            return wrap(BINARY[opid](a.data_, right))
+    elif _is_number(left) and isinstance(right, ndarray) and _plain(<ndarray>right):
+        b = <ndarray>right
+        r = small_binary_scalar(opid, <cnp.ndarray>b.data_, left, True)
+        if r is None:
+            r = BINARY[opid](left, b.data_)
+        return _new(r) if type(r) is cnp.ndarray else wrap(r)
+    elif isinstance(right, ndarray) and _is_host_operand(left) and _plain(<ndarray>right):
+        return wrap(BINARY[opid](left, (<ndarray>right).data_))
+    return slow.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
+
+
+cdef object _inplace(int opid, ndarray x, object other):
+    cdef object p, r
+    if _plain(x) and not x.scalar:
+        p = x.data_
+        if isinstance(other, ndarray) and _plain(<ndarray>other):
+            protect(p)
+            if small_inplace(opid, <cnp.ndarray>p, <cnp.ndarray>(<ndarray>other).data_):
+                return x
+            INPLACE[opid](p, (<ndarray>other).data_)
+            return x
+        if _is_number(other):
+            protect(p)
+            if not small_inplace_scalar(opid, <cnp.ndarray>p, other):
+                INPLACE[opid](p, other)
+            return x
+        if _is_host_operand(other):
+            protect(p)
+            INPLACE[opid](p, other)
+            return x
+    return slow.inplace(INPLACE[opid], BINARY[opid], BINARY_UFUNCS[opid], x, other)
+
+
+cdef object _unary(int opid, ndarray x):
+    cdef object r
+    if _plain(x):
+        r = small_unary(opid, <cnp.ndarray>x.data_)
+        return wrap(UNARY[opid](x.data_) if r is None else r)
+    return slow.unary(UNARY[opid], UNARY_UFUNCS[opid], x)
+
+
+@cython.freelist(128)
+cdef class ndarray:
+    """An array object represents a multidimensional, homogeneous array of fixed-size items.
+
+    Takes NumPy's arguments ``(shape, dtype=float, buffer=None, offset=0, strides=None, order=None)``; most code calls
+    `array`, `zeros` or `empty` instead.
+
+    See Also
+    --------
+    numpy.ndarray : the specification of every attribute and method.
+    """
+
+    def __init__(self, *args, **kwargs):
+        self.data_ = numpy.ndarray(*args, **{k: payload(v) for k, v in kwargs.items()})
+        self.birth = _now
+
+    def __add__(self, other): return _binary(OP_ADD, self, other)
+    def __radd__(self, other): return _binary(OP_ADD, other, self)
+    def __sub__(self, other): return _binary(OP_SUBTRACT, self, other)
+    def __rsub__(self, other): return _binary(OP_SUBTRACT, other, self)
+    def __mul__(self, other): return _binary(OP_MULTIPLY, self, other)
+    def __rmul__(self, other): return _binary(OP_MULTIPLY, other, self)
+    def __truediv__(self, other): return _binary(OP_TRUE_DIVIDE, self, other)
+    def __rtruediv__(self, other): return _binary(OP_TRUE_DIVIDE, other, self)
+    def __floordiv__(self, other): return _binary(OP_FLOOR_DIVIDE, self, other)
+    def __rfloordiv__(self, other): return _binary(OP_FLOOR_DIVIDE, other, self)
+    def __mod__(self, other): return _binary(OP_REMAINDER, self, other)
+    def __rmod__(self, other): return _binary(OP_REMAINDER, other, self)
+    def __and__(self, other): return _binary(OP_BITAND, self, other)
+    def __rand__(self, other): return _binary(OP_BITAND, other, self)
+    def __or__(self, other): return _binary(OP_BITOR, self, other)
+    def __ror__(self, other): return _binary(OP_BITOR, other, self)
+    def __xor__(self, other): return _binary(OP_BITXOR, self, other)
+    def __rxor__(self, other): return _binary(OP_BITXOR, other, self)
+    def __lshift__(self, other): return _binary(OP_LSHIFT, self, other)
+    def __rlshift__(self, other): return _binary(OP_LSHIFT, other, self)
+    def __rshift__(self, other): return _binary(OP_RSHIFT, self, other)
+    def __rrshift__(self, other): return _binary(OP_RSHIFT, other, self)
+    def __matmul__(self, other): return _binary(OP_MATMUL, self, other)
+    def __rmatmul__(self, other): return _binary(OP_MATMUL, other, self)
+    def __iadd__(self, other): return _inplace(OP_ADD, self, other)
+    def __isub__(self, other): return _inplace(OP_SUBTRACT, self, other)
+    def __imul__(self, other): return _inplace(OP_MULTIPLY, self, other)
+    def __itruediv__(self, other): return _inplace(OP_TRUE_DIVIDE, self, other)
+    def __ifloordiv__(self, other): return _inplace(OP_FLOOR_DIVIDE, self, other)
+    def __imod__(self, other): return _inplace(OP_REMAINDER, self, other)
+    def __iand__(self, other): return _inplace(OP_BITAND, self, other)
+    def __ior__(self, other): return _inplace(OP_BITOR, self, other)
+    def __ixor__(self, other): return _inplace(OP_BITXOR, self, other)
+    def __ilshift__(self, other): return _inplace(OP_LSHIFT, self, other)
+    def __irshift__(self, other): return _inplace(OP_RSHIFT, self, other)
+    def __imatmul__(self, other): return _inplace(OP_MATMUL, self, other)
+
+    def __pow__(self, other, modulus):
+        if modulus is not None:
+            return NotImplemented
+        return _binary(OP_POWER, self, other)
+
+    def __rpow__(self, other, modulus):
+        if modulus is not None:
+            return NotImplemented
+        return _binary(OP_POWER, other, self)
+
+    def __ipow__(self, other):
+        return _inplace(OP_POWER, self, other)
+
+    def __divmod__(self, other): return slow.binary(divmod, "divmod", self, other)
+    def __rdivmod__(self, other): return slow.binary(divmod, "divmod", other, self)
+    def __neg__(self): return _unary(OP_NEG, self)
+    def __pos__(self): return _unary(OP_POS, self)
+    def __abs__(self): return _unary(OP_ABS, self)
+    def __invert__(self): return _unary(OP_INVERT, self)
+    def __lt__(self, other): return _binary(OP_LT, self, other)
+    def __le__(self, other): return _binary(OP_LE, self, other)
+    def __gt__(self, other): return _binary(OP_GT, self, other)
+    def __ge__(self, other): return _binary(OP_GE, self, other)
+    def __eq__(self, other): return _binary(OP_EQ, self, other)
+    def __ne__(self, other): return _binary(OP_NE, self, other)
+    __hash__ = None
+
+    # --------------------------------------------------------------------------------------- indexing
+    def __getitem__(self, k):
+        cdef cnp.ndarray a
+        cdef Py_ssize_t i, n
+        cdef object r
+        cdef ndarray v
+        if not _plain(self):
+            return slow.getitem(self, k)
+        a = <cnp.ndarray>self.data_
+        if type(k) is int:
+            if a.ndim == 1 and cnp.PyArray_TYPE(a) <= cnp.NPY_CDOUBLE:
+                n = cnp.PyArray_DIM(a, 0)
+                try:
+                    i = k
+                except OverflowError:
+                    return a[k]
+                if i < 0:
+                    i += n
+                if 0 <= i < n:
+                    return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)
+        elif type(k) is not slice:
+            index = _index(k)
+            if index is ABSENT:
+                return slow.getitem(self, k)
+            k = index
+        r = a[k]
+        if type(r) is cnp.ndarray:
+            v = _new(r)
+            v.base_ = self if self.base_ is None else self.base_
+            return v
+        return r
+
+    def __setitem__(self, k, value):
+        if _plain(self) and not self.scalar:
+            index = k if type(k) is int or type(k) is slice else _index(k)
+            if index is not ABSENT:
+                p = value if _is_number(value) else _index(value)
+                if p is not ABSENT:
+                    protect(self.data_)
+                    (<object>self.data_)[index] = p
+                    return
+        slow.setitem(self, k, value)
+
+    def __len__(self):
+        p = read(self)
+        return len(p) if isinstance(p, cnp.ndarray) else slow.length(p)
+
+    def __iter__(self):
+        if slow.ndim_of(self.data_) == 0:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value):
+        return slow.contains(self, value)
+
+    # --------------------------------------------------------------------------------------- conversion
+    def __bool__(self): return bool(read(self))
+    def __int__(self): return int(slow.scalar_value(self, int))
+    def __float__(self): return float(slow.scalar_value(self, float))
+    def __complex__(self): return complex(slow.scalar_value(self, complex))
+    def __index__(self): return operator.index(slow.scalar_value(self, operator.index))
+    def __repr__(self): return slow.text(self, repr)
+    def __str__(self): return slow.text(self, str)
+    def __format__(self, spec): return slow.text(self, lambda p: format(p, spec))
+
+    def __array__(self, dtype=None, copy=None):
+        return slow.to_numpy(self, dtype, copy)
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        host = slow.to_numpy(self)
+        PyObject_GetBuffer(host, buffer, flags)
+
+    # --------------------------------------------------------------------------------------- hot attributes
+    @property
+    def shape(self):
+        """Tuple of array dimensions."""
+        return read(self).shape
+
+    @shape.setter
+    def shape(self, value):
+        slow.set_shape(self, value)
+
+    @property
+    def dtype(self):
+        """Data type of the elements."""
+        return self.data_.dtype
+
+    @dtype.setter
+    def dtype(self, value):
+        slow.host_memory(self, "setting dtype").dtype = value
+
+    @property
+    def ndim(self):
+        """Number of dimensions."""
+        return read(self).ndim
+
+    @property
+    def size(self):
+        """Number of elements."""
+        return read(self).size
+
+    @property
+    def T(self):
+        """View of the transposed array."""
+        cdef ndarray v
+        if _plain(self):
+            v = _new(self.data_.T)
+            v.base_ = self if self.base_ is None else self.base_
+            return v
+        return self.transpose()
+
+
+# ------------------------------------------------------------------------------------------- the class, completed
+class NDArrayMeta(type):
+    """Makes ``isinstance(x, npx.ndarray)`` true for NumPy's arrays too."""
+
+    __slots__ = ()
+
+    def __instancecheck__(cls, instance):
+        return type.__instancecheck__(cls, instance) or (
+            cls is ndarray and isinstance(instance, numpy.ndarray)
+        )
+
+    def __subclasscheck__(cls, subclass):
+        return type.__subclasscheck__(cls, subclass) or (
+            cls is ndarray and type.__subclasscheck__(numpy.ndarray, subclass)
+        )
+
+
+
+# A cdef class cannot name a metaclass; NDArrayMeta adds no state to `type`, so the swap is sound.
+Py_INCREF(NDArrayMeta)
+Py_SET_TYPE(ndarray, <PyTypeObject*>NDArrayMeta)

@@ -1,0 +1,268 @@
+"""What array operators and indexing do when their C fast path does not apply.
+
+Either everything is on the host after all (lists, foreign objects, views of settled arrays): NumPy does the work. Or a
+tracer or device array takes part: the call goes to the ufunc or the indexing op.
+"""
+
+import importlib
+import sys
+
+import numpy
+
+from npx.array import ndarray as core
+from npx.array.interop import to_numpy
+from npx.array.memory import protect_memory
+from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
+from npx.array.views import capture_payload as captured
+from npx.array.views import read, require_writeable, root_of, view_of, write
+from npx.dispatch import registry
+from npx.dispatch.abstract import Slice
+from npx.dispatch.interpreter import Tracer
+from npx.dispatch.registry import op
+
+__all__ = ["captured", "read", "to_numpy"]  # the class calls them through this module
+
+HOST_SCALARS = (numpy.generic, int, float, complex, bool)
+
+
+# ------------------------------------------------------------------------------------------------------ payloads
+def is_payload(p):
+    """Whether some backend that is loaded owns `p`."""
+    return any(isinstance(p, backend.payload_type) for backend in registry.BACKENDS.values())
+
+
+def ndim_of(p):
+    """Number of dimensions of a payload."""
+    return len(p.shape)
+
+
+def length(p):
+    """``len`` of a payload."""
+    if not p.shape:
+        raise TypeError("len() of unsized object")
+    return p.shape[0]
+
+
+def is_host(p):
+    """Whether a payload is host memory or a scalar (or an object that NumPy has to judge)."""
+    return not isinstance(p, Tracer) and (isinstance(p, (numpy.ndarray, *HOST_SCALARS)) or not is_payload(p))
+
+
+def stack_payload(items):
+    """A list or tuple as a payload: unchanged where it holds no traced array, else its items stacked."""
+    if not holds_array(items):
+        return items
+    flat = [payload(item) for item in items]
+    if all(is_host(p) for p in flat):
+        return flat if any(isinstance(p, (list, tuple)) for p in flat) else [numpy.asarray(p) for p in flat]
+    return core.payload(ufunc_module().stack_traced(flat))
+
+
+def holds_array(items):
+    """Whether an npx array lies anywhere in nested lists and tuples."""
+    return any(isinstance(i, ndarray) or (type(i) in (list, tuple) and holds_array(i)) for i in items)
+
+
+def host_sequence(items, absent):
+    """A list or tuple with host payloads in place of npx arrays; `absent` where one is not on the host."""
+    found = []
+    for item in items:
+        if isinstance(item, ndarray):
+            if not core.on_host(item):
+                return absent
+            item = item.data_
+        elif type(item) in (list, tuple):
+            item = host_sequence(item, absent)
+            if item is absent:
+                return absent
+        elif isinstance(item, Tracer):
+            return absent
+        found.append(item)
+    return type(items)(found)
+
+
+# ------------------------------------------------------------------------------------------------------ operators
+def ufunc_module():
+    """The module of the public ufuncs, which itself needs the array class."""
+    return importlib.import_module("npx.array.ufunc")
+
+
+def _ufunc(name):
+    return ufunc_module().lookup(getattr(numpy, name))
+
+
+def _defers(other):
+    """Whether a foreign operand asks for its own operator, by NumPy's rule."""
+    if isinstance(other, (ndarray, numpy.ndarray, list, tuple, str, bytes, *HOST_SCALARS)) or other is None:
+        return False
+    kind = type(other)
+    if hasattr(kind, "__array_ufunc__"):
+        return kind.__array_ufunc__ is None
+    return getattr(other, "__array_priority__", -1.0) > ndarray.__array_priority__
+
+
+def binary(function, name, left, right):
+    """``left OP right`` with at least one npx array."""
+    if _defers(left) or _defers(right):
+        return NotImplemented
+    p, q = payload(left), payload(right)
+    if is_host(p) and is_host(q):
+        out = function(p, q)
+        return tuple(map(wrap, out)) if type(out) is tuple else wrap(out)
+    return _ufunc(name)(left, right)
+
+
+def inplace(function, plain, name, x, other):
+    """``x OP= other``. What stands for a scalar is rebound, as NumPy's scalars are."""
+    if x.scalar:
+        return binary(plain, name, x, other)
+    if _defers(other):
+        return NotImplemented
+    p, q = read(x), payload(other)
+    if is_host(p) and is_host(q):
+        protect_memory(p)
+        function(p, q)
+        return x
+    _ufunc(name)(x, other, out=(x,))
+    return x
+
+
+def unary(function, name, x):
+    """``OP x``."""
+    p = read(x)
+    return wrap(function(p)) if is_host(p) else _ufunc(name)(x)
+
+
+# ------------------------------------------------------------------------------------------------------ indexing
+def _payload_index(k):
+    """An index with payloads in place of npx arrays."""
+    if type(k) is tuple:
+        return tuple(_payload_index(i) for i in k)
+    return payload(k)
+
+
+def _index_on_host(k):
+    return all(map(_index_on_host, k)) if type(k) in (tuple, list) else not isinstance(k, Tracer) and is_host(k)
+
+
+def getitem(x, k):
+    """``x[k]``: a view for a basic index, a scalar for a full one, else a new array."""
+    p, k = read(x), _payload_index(k)
+    if is_host(p) and _index_on_host(k):
+        r = p[k]
+        if type(r) is not numpy.ndarray:
+            return r
+        v = wrap(r)
+        v.base_ = root_of(x)
+        return v
+    from npx.ops.indexing import canonical_index  # declared on first use: most programs never trace
+
+    spec, arrays = canonical_index(p.shape, k)
+    if arrays:
+        return wrap_scalar(op("getitem")(p, *arrays, index=spec))
+    if all(type(entry) is int for entry in spec) and not _has_ellipsis(k):
+        return wrap_scalar(op("getitem")(p, index=spec))
+    return view_of(x, "getitem", index=spec)
+
+
+def _has_ellipsis(k):
+    return k is Ellipsis or (type(k) is tuple and any(entry is Ellipsis for entry in k))
+
+
+def setitem(x, k, value):
+    """``x[k] = value``: into host memory, or as a new payload of `x` and of what it is a view of."""
+    if x.scalar:
+        raise TypeError(f"'numpy.{x.dtype.type.__name__}' object does not support item assignment")
+    p, k, v = read(x), _payload_index(k), payload(value)
+    if is_host(p) and is_host(v) and _index_on_host(k):
+        protect_memory(p)
+        p[k] = v
+        return
+    if isinstance(p, numpy.ndarray):
+        require_writeable(p)
+    v = v if isinstance(v, (Tracer, numpy.ndarray, *HOST_SCALARS)) or not is_host(v) else numpy.asarray(v)
+    write(x, _written(p, k, v))
+
+
+def _written(p, k, v):
+    """The payload `p` after ``p[k] = v``."""
+    mask = _traced_mask(k)
+    if mask is not None and len(getattr(v, "shape", ())) == 0:
+        mask = op("reshape")(mask, shape=mask.shape + (1,) * (len(p.shape) - len(mask.shape)))
+        return op("where")(mask, _cast(v, p.dtype), p)
+    from npx.ops.indexing import canonical_index  # declared on first use: most programs never trace
+
+    spec, arrays = canonical_index(p.shape, k)
+    if all(entry == Slice() for entry in spec):
+        shape = getattr(v, "shape", ())
+        while len(shape) > len(p.shape) and shape[0] == 1:  # NumPy drops leading ones of the value
+            v = op("reshape")(v, shape=shape[1:])
+            shape = shape[1:]
+        if len(shape) <= len(p.shape) and numpy.broadcast_shapes(shape, p.shape) == p.shape:
+            return op("broadcast_to")(_cast(v, p.dtype), shape=p.shape)
+    return op("setitem")(p, v, *arrays, index=spec)
+
+
+def _traced_mask(k):
+    if type(k) is tuple and len(k) == 1:
+        k = k[0]
+    return k if isinstance(k, Tracer) and k.dtype == bool else None
+
+
+def _cast(v, dtype):
+    if isinstance(v, (int, float, complex)):
+        return numpy.asarray(v).astype(dtype)
+    return v if v.dtype == dtype else op("astype")(v, dtype=dtype)
+
+
+def contains(x, value):
+    """``value in x``."""
+    p = read(x)
+    if is_host(p):
+        return payload(value) in p
+    return bool((x == value).any())
+
+
+# ------------------------------------------------------------------------------------------------------ conversion
+def scalar_value(x, kind):
+    """What ``int(x)`` and its like convert: a host array, or the concrete value of a tracer."""
+    p = read(x)
+    if isinstance(p, numpy.ndarray):
+        return p
+    if p.shape != () and (kind is not int and kind is not float or numpy.prod(p.shape) != 1):
+        raise TypeError("only length-1 arrays can be converted to Python scalars")
+    if isinstance(p, Tracer):
+        return p.interpreter.concretize(p, f"{kind.__name__}()")
+    return registry.backend_for(type(p)).to_host(p)
+
+
+def text(x, form):
+    """`repr`, `str` or a format of the array."""
+    p = read(x)
+    if isinstance(p, Tracer):
+        return f"array(<{p.interpreter.name}: {p.aval}>)"
+    return form(p if isinstance(p, numpy.ndarray) else registry.backend_for(type(p)).to_host(p))
+
+
+def host_memory(x, what):
+    """The host memory of an array for attributes that only NumPy has."""
+    p = read(x)
+    if not isinstance(p, numpy.ndarray):
+        raise TypeError(f"{what} needs an array in host memory")
+    return p
+
+
+def set_shape(x, shape):
+    """``x.shape = shape`` in place."""
+    p = read(x)
+    if isinstance(p, numpy.ndarray):
+        p.shape = shape
+        return
+    flat = x.reshape(shape)
+    if x.base_ is None:
+        x.data_, x.version = payload(flat), x.version + 1
+    else:
+        x.base_, x.view_, x.data_ = flat.base_, flat.view_, flat.data_
+
+
+core.install(sys.modules[__name__], importlib.import_module("npx.array.methods").members())

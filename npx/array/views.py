@@ -1,0 +1,250 @@
+"""Views and writes on functional payloads, and how host arrays are lifted to tracers and settled again.
+
+A functional payload cannot be written to. An array that holds one is written by giving it a new payload; a view of such an
+array is a `ViewSpec` from its base. When a host array that already has host views is lifted, the spec of each view is
+derived from its offset and strides when the view is next used.
+"""
+
+import weakref
+
+import numpy
+
+from npx.array.memory import protect_memory
+from npx.array.ndarray import capturing, ndarray
+from npx.dispatch.abstract import Hole, Slice
+from npx.dispatch.interpreter import Tracer, stack
+from npx.dispatch.registry import op
+
+
+class ViewSpec:
+    """One step from a base to a view: the op that reads it. Its counterpart for writes is in the view table of the ops.
+
+    Parameters
+    ----------
+    name : str
+        The view op: ``getitem`` (basic index), ``transpose``, ``reshape``, ``real`` ...
+    params : dict
+        The op's params.
+    arrays : tuple of payload
+        Index operands.
+    """
+
+    __slots__ = ("name", "params", "arrays")
+
+    def __init__(self, name, params, arrays=()):
+        self.name, self.params, self.arrays = name, params, arrays
+
+    def read(self, base):
+        """The view's payload, given the base's."""
+        return op(self.name)(base, *self.arrays, **self.params)
+
+    def scatter(self, base, value):
+        """The base's payload after `value` was written to the view."""
+        from npx.ops.shaping import scatter  # the ops are declared when the first functional view is written
+
+        if self.name == "getitem":
+            return op("setitem")(base, value, *self.arrays, **self.params)
+        return scatter(self.name, base, value, **self.params)
+
+
+def root_of(x):
+    """The owner at the end of the chain of bases."""
+    while x.base_ is not None:
+        x = x.base_
+    return x
+
+
+# ------------------------------------------------------------------------------------------------------ reading
+def read(x):
+    """The payload that `x` holds now, after capturing and re-reading what has changed."""
+    root = root_of(x)
+    if capturing():
+        _capture(root)
+    if x is root:
+        return x.data_
+    if x.view_ is None:
+        if root.home is None:
+            return x.data_
+        if not _derive(x, root):
+            return x.data_
+    elif root.home is None and x.home is not None:  # settled: the host view is true again
+        x.data_, x.home, x.view_, x.base_ = x.home, None, None, root
+        return x.data_
+    if x.version != root.version:
+        x.data_ = x.view_.read(read(x.base_))
+        x.version = root.version
+    return x.data_
+
+
+def _capture(root):
+    """Hand an array that is older than a capturing interpreter to it, lowest level first."""
+    for interpreter in stack():
+        if not interpreter.captures or root.birth >= interpreter.birth:
+            continue
+        held = root.data_
+        if isinstance(held, Tracer) and held.interpreter.level >= interpreter.level:
+            continue
+        _hold(root, interpreter.capture(held))
+
+
+def capture_payload(memory):
+    """What stands for a bare NumPy array inside the innermost capturing interpreter: itself, as a constant."""
+    return memory
+
+
+# ------------------------------------------------------------------------------------------------------ writing
+def write(x, p):
+    """Make `p`, of the shape and dtype of `x`, the whole content of `x`."""
+    root = root_of(x)
+    memory = root.data_ if root.home is None else root.home
+    if isinstance(memory, numpy.ndarray):
+        require_writeable(memory)
+    if x is root:
+        if isinstance(p, numpy.ndarray) and isinstance(x.data_, numpy.ndarray):
+            protect_memory(x.data_)
+            x.data_[...] = p
+        else:
+            _hold(x, p)
+        return
+    if x.view_ is None:
+        if isinstance(p, numpy.ndarray) and root.home is None:
+            protect_memory(x.data_)
+            x.data_[...] = p
+            return
+        _derive(x, root, force=True)
+    write(x.base_, x.view_.scatter(read(x.base_), p))
+    x.data_, x.version = p, root.version
+
+
+def _hold(root, p):
+    """Let an owner hold another payload; a tracer is noted with its interpreter, host memory is kept as `home`."""
+    if isinstance(root.data_, numpy.ndarray) and root.home is None:
+        root.home = root.data_
+    if isinstance(p, Tracer) and getattr(root.data_, "interpreter", None) is not p.interpreter:
+        p.interpreter.lifted.append(weakref.ref(root))
+    root.data_ = p
+    root.version += 1
+
+
+def require_writeable(memory):
+    """Raise NumPy's ValueError where host memory is read-only."""
+    if not memory.flags.writeable:
+        raise ValueError("assignment destination is read-only")
+
+
+def settle(interpreter, lower):
+    """Take the tracers of an interpreter that ends out of the arrays that hold them.
+
+    Parameters
+    ----------
+    interpreter : Interpreter
+    lower : callable
+        ``lower(tracer) -> payload``: its value one level down, a host array in the end.
+    """
+    for ref in interpreter.lifted:
+        root = ref()
+        if root is None or not isinstance(root.data_, Tracer) or root.data_.interpreter is not interpreter:
+            continue
+        value = lower(root.data_)
+        if root.home is not None and not isinstance(value, Tracer):
+            if value is not root.home:
+                protect_memory(root.home)
+                numpy.copyto(root.home, value, casting="unsafe")
+            root.data_, root.home = root.home, None
+            root.version += 1
+        else:
+            _hold(root, numpy.asarray(value) if isinstance(value, numpy.generic) else value)
+    interpreter.lifted.clear()
+
+
+# ------------------------------------------------------------------------- host views of an array that was lifted
+def _derive(x, root, force=False):
+    """Give a host view of a lifted owner its spec; False where it does not lie in the owner's memory after all."""
+    home = root.data_ if root.home is None else root.home
+    steps = _steps_between(home, x.data_)
+    if steps is None:
+        x.base_ = None
+        return False
+    base = root
+    for spec in steps[:-1]:
+        base = view_of(base, spec.name, spec.arrays, **spec.params)
+    x.home, x.view_, x.base_, x.version = x.data_, steps[-1], base, -1
+    return True
+
+
+def _steps_between(home, view):
+    """The specs that lead from one host array to a view of its memory, or None if it is not a view of it."""
+    if not numpy.may_share_memory(home, view):
+        return None
+    if view.dtype != home.dtype:
+        return _part_spec(home, view)
+    index = _basic_index(home, view)
+    if index is not None:
+        return [ViewSpec("getitem", {"index": index})]
+    places = _places(home, view)
+    if places is None:
+        return None
+    return [ViewSpec("reshape", {"shape": (home.size,)}), ViewSpec("getitem", {"index": (Hole(0),)}, (places,))]
+
+
+def _part_spec(home, view):
+    """The spec of a real or imaginary part."""
+    if home.dtype.kind == "c":
+        for name in ("real", "imag"):
+            if _same_memory(getattr(home, name), view):
+                return [ViewSpec(name, {})]
+    raise TypeError(f"a view of {home.dtype} memory as {view.dtype} cannot follow an array that is being traced")
+
+
+def _same_memory(a, b):
+    return a.ctypes.data == b.ctypes.data and a.strides == b.strides and a.shape == b.shape and a.dtype == b.dtype
+
+
+def _basic_index(home, view):
+    """The index spec of a view that is a basic index of `home`, found from offset and strides and then verified."""
+    if not home.flags.c_contiguous or not home.size or not view.size:
+        return None
+    offset = view.ctypes.data - home.ctypes.data
+    entries, axis = [], 0
+    for extent, stride in zip(home.shape, home.strides, strict=True):
+        start, offset = divmod(offset, stride)
+        left = len(view.shape) - axis
+        step, rest = divmod(view.strides[axis], stride) if left else (0, 1)
+        fits = left and rest == 0 and step and 0 <= start + step * (view.shape[axis] - 1) < extent
+        if fits and (left == home.ndim - len(entries) or view.shape[axis] > 1):
+            stop = start + step * view.shape[axis]
+            entries.append(Slice(int(start), int(stop) if stop >= 0 else None, int(step)))
+            axis += 1
+        else:
+            entries.append(int(start))
+    index = tuple(slice(*e) if isinstance(e, Slice) else e for e in entries)
+    if axis != view.ndim or offset or any(isinstance(e, int) and e >= n for e, n in zip(index, home.shape)):
+        return None
+    return tuple(entries) if _same_memory(home[index + (...,)], view) else None
+
+
+def _places(home, view):
+    """Positions in ``home.ravel()`` of the elements of a view, from their addresses; None if one lies outside."""
+
+    def addresses(a):
+        total = numpy.full(a.shape, a.ctypes.data, dtype=numpy.int64)
+        for axis, (extent, stride) in enumerate(zip(a.shape, a.strides, strict=True)):
+            total += (numpy.arange(extent) * stride).reshape((-1,) + (1,) * (a.ndim - axis - 1))
+        return total
+
+    at, wanted = addresses(home).ravel(), addresses(view)
+    order = numpy.argsort(at, kind="stable")
+    found = numpy.searchsorted(at, wanted, sorter=order).clip(0, at.size - 1)
+    places = order[found]
+    return places if numpy.array_equal(at[places], wanted) else None
+
+
+def view_of(x, name, arrays=(), **params):
+    """A functional view of `x`: the array that reads through the view op `name`."""
+    spec = ViewSpec(name, params, arrays)
+    root = root_of(x)
+    v = ndarray.__new__(ndarray)
+    v.birth, v.base_, v.view_ = root.birth, x, spec
+    v.data_ = spec.read(read(x))
+    v.version = root.version
+    return v
