@@ -13,6 +13,7 @@ from npx.array.flat import flatiter
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, on_host, payload, wrap, wrap_like
 from npx.array.views import read, view_of
+from npx.calling import make_wrapper
 
 #: methods that write into the array itself
 WRITERS = frozenset({"sort", "partition", "fill", "put", "resize", "setfield", "byteswap", "setflags", "itemset"})
@@ -23,42 +24,19 @@ def traced_method(name):
     return importlib.import_module("npx.api").method(name)
 
 
-def _host_arguments(values):
-    """Positional or keyword values with host memory in place of npx arrays; None where one is not on the host."""
-    found = []
-    for v in values:
-        if isinstance(v, ndarray):
-            v = read(v)
-        elif type(v) in (list, tuple):
-            v = payload(v)
-        if not isinstance(v, numpy.ndarray) and hasattr(v, "shape") and not isinstance(v, numpy.generic):
-            return None
-        found.append(v)
-    return found
-
-
 def _method(name):
     original = getattr(numpy.ndarray, name)
 
-    def method(self, /, *args, **kwargs):
-        p = read(self)
-        if isinstance(p, numpy.ndarray):
-            positional, named = _host_arguments(args), _host_arguments(kwargs.values())
-            if positional is not None and named is not None:
-                if name in WRITERS:
-                    protect_memory(p)
-                for out in _arrays(kwargs.get("out")):
-                    protect_memory(read(out))
-                result = original(p, *positional, **dict(zip(kwargs, named, strict=True)))
-                return wrap_like(result, (self, *(a for a in (*args, *kwargs.values()) if isinstance(a, ndarray))))
-        return traced_method(name)(self, *args, **kwargs)
+    def elsewhere(function, args, kwargs):
+        return traced_method(name)(*args, **kwargs)
 
+    def written(function, args, kwargs):
+        out = kwargs.get("out")
+        return args[:1] if name in WRITERS else out if type(out) is tuple else () if out is None else (out,)
+
+    method = make_wrapper(original, elsewhere, written)
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", original.__doc__
     return method
-
-
-def _arrays(out):
-    return [a for a in (out if type(out) is tuple else (out,)) if isinstance(a, ndarray)]
 
 
 def _attribute(name):

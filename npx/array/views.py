@@ -1,7 +1,7 @@
 """Views and writes on functional payloads, and how host arrays are lifted to tracers and settled again.
 
-A functional payload cannot be written to. An array that holds one is written by giving it a new payload; a view of such an
-array is a `ViewSpec` from its base. When a host array that already has host views is lifted, the spec of each view is
+A functional payload cannot be written to. An array that holds one is written by giving it a new payload; a view of such
+an array is a `ViewSpec` from its base. When a host array that already has host views is lifted, the spec of each view is
 derived from its offset and strides when the view is next used.
 """
 
@@ -40,11 +40,11 @@ class ViewSpec:
 
     def scatter(self, base, value):
         """The base's payload after `value` was written to the view."""
-        from npx.ops.shaping import scatter  # the ops are declared when the first functional view is written
-
-        if self.name == "getitem":
+        if self.arrays:
             return op("setitem")(base, value, *self.arrays, **self.params)
-        return scatter(self.name, base, value, **self.params)
+        from npx.ops.views_table import SCATTER  # the ops are declared when the first functional view is written
+
+        return SCATTER[self.name](base, value, **self.params)
 
 
 def root_of(x):
@@ -84,11 +84,14 @@ def _capture(root):
         held = root.data_
         if isinstance(held, Tracer) and held.interpreter.level >= interpreter.level:
             continue
-        _hold(root, interpreter.capture(held))
+        _hold(root, interpreter.capture(held, root))
 
 
 def capture_payload(memory):
-    """What stands for a bare NumPy array inside the innermost capturing interpreter: itself, as a constant."""
+    """What stands for a bare NumPy array while an interpreter captures: a hidden input, or itself."""
+    for interpreter in reversed(stack()):
+        if interpreter.captures:
+            return interpreter.capture_memory(memory)
     return memory
 
 
@@ -155,6 +158,12 @@ def settle(interpreter, lower):
         else:
             _hold(root, numpy.asarray(value) if isinstance(value, numpy.generic) else value)
     interpreter.lifted.clear()
+
+
+def restore(root, p):
+    """Give an owner back the payload it had before an interpreter lifted it."""
+    root.data_, root.home = p, None
+    root.version += 1
 
 
 # ------------------------------------------------------------------------- host views of an array that was lifted

@@ -1,0 +1,297 @@
+"""The public ufunc objects: ``npx.add``, ``npx.exp`` and what ``npx.frompyfunc`` returns.
+
+On host memory NumPy's ufunc does the work, or for a few elements a direct loop. Where a tracer or a device array takes part,
+`npx.array.traced_ufunc` calls the op.
+"""
+
+cimport numpy as cnp
+from cpython.object cimport PyObject
+from npx.array.memory cimport nsaved
+from npx.array.ndarray cimport ndarray, on_host, payload, wrap
+from npx.dispatch.loops cimport binary_place, small_binary, small_binary_scalar, small_unary, unary_place
+
+import importlib
+
+import numpy
+
+from npx.array.memory import protect_memory
+from npx.array.slow import is_host
+
+cnp.import_array()
+
+cdef extern from "Python.h":
+    ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*) except NULL
+    object PyObject_CallOneArg(object, object)
+    object PyObject_Vectorcall(object, PyObject* const*, size_t, PyObject*)
+    object PyObject_VectorcallMethod(object, PyObject* const*, size_t, PyObject*)
+    ctypedef struct CallableType "PyTypeObject":
+        Py_ssize_t tp_vectorcall_offset
+        unsigned long tp_flags
+    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
+    Py_ssize_t PyVectorcall_NARGS(size_t)
+    void Py_INCREF(object)
+
+cdef object _traced = None
+
+
+cdef object traced():
+    """`npx.array.traced_ufunc`, imported when something is first traced."""
+    global _traced
+    if _traced is None:
+        _traced = importlib.import_module("npx.array.traced_ufunc")
+    return _traced
+
+
+cdef class ufunc:
+    """Functions that operate element by element on whole arrays.
+
+    Takes and gives what NumPy's ufunc of the same name does, on npx arrays in host memory, on devices and under
+    transforms. Attributes other than the methods are NumPy's.
+
+    See Also
+    --------
+    numpy.ufunc : the specification.
+    """
+
+    cdef readonly object numpy  # NumPy's ufunc
+    cdef int small              # its place in the table of direct loops, or -1
+    cdef int nin
+    cdef int operands           # nin, or 0 where there is no fast path
+    cdef vectorcallfunc vectorcall
+
+    def __init__(self, numpy_ufunc):
+        self.numpy = numpy_ufunc
+        self.nin = numpy_ufunc.nin
+        self.operands = self.nin if self.nin <= 2 and numpy_ufunc.nout == 1 else 0
+        find = unary_place if self.operands == 1 else binary_place
+        self.small = find(numpy_ufunc.__name__)
+        self.vectorcall = <vectorcallfunc>call
+
+    def __call__(self, *args, **kwargs):
+        return call_method(self, None, args, kwargs)
+
+    cdef object unary(self, object x):
+        """The result for an array in host memory, else None."""
+        cdef object p, r
+        if not on_host(x):
+            return None
+        p = (<ndarray>x).data_
+        r = None if self.small < 0 else small_unary(self.small, <cnp.ndarray>p)
+        return wrap_host(PyObject_CallOneArg(self.numpy, p) if r is None else r)
+
+    cdef object binary(self, object x, object y):
+        """The result for arrays in host memory or one such array and a Python scalar, else None."""
+        cdef object p, q, r = None
+        cdef PyObject* operands[2]
+        if on_host(x):
+            p = (<ndarray>x).data_
+            if on_host(y):
+                q = (<ndarray>y).data_
+                if self.small >= 0:
+                    r = small_binary(self.small, <cnp.ndarray>p, <cnp.ndarray>q)
+            elif type(y) is float or type(y) is int:
+                q = y
+                if self.small >= 0:
+                    r = small_binary_scalar(self.small, <cnp.ndarray>p, y, False)
+            else:
+                return None
+        elif on_host(y) and (type(x) is float or type(x) is int):
+            p, q = x, (<ndarray>y).data_
+            if self.small >= 0:
+                r = small_binary_scalar(self.small, <cnp.ndarray>q, x, True)
+        else:
+            return None
+        if r is None:
+            operands[0], operands[1] = <PyObject*>p, <PyObject*>q
+            r = PyObject_Vectorcall(self.numpy, operands, 2, NULL)
+        return wrap_host(r)
+
+    def reduce(self, /, *args, **kwargs):
+        """Reduce `array`'s dimensions along `axis`; see `numpy.ufunc.reduce`."""
+        return call_method(self, "reduce", args, kwargs)
+
+    def accumulate(self, /, *args, **kwargs):
+        """Accumulate the result of applying the operator to all elements; see `numpy.ufunc.accumulate`."""
+        return call_method(self, "accumulate", args, kwargs)
+
+    def reduceat(self, /, *args, **kwargs):
+        """Reduce slices along one axis; see `numpy.ufunc.reduceat`."""
+        return call_method(self, "reduceat", args, kwargs)
+
+    def outer(self, /, *args, **kwargs):
+        """Apply the ufunc to all pairs of an element of `A` and one of `B`; see `numpy.ufunc.outer`."""
+        return call_method(self, "outer", args, kwargs)
+
+    def at(self, /, *args, **kwargs):
+        """Operate in place on the elements that `indices` names, again for one named again; see `numpy.ufunc.at`."""
+        return call_method(self, "at", args, kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self.numpy, name)
+
+    def __dir__(self):
+        return dir(self.numpy)
+
+    @property
+    def __doc__(self):
+        return self.numpy.__doc__
+
+    def __repr__(self):
+        return repr(self.numpy)
+
+    def __reduce__(self):
+        return lookup, (self.numpy,)
+
+
+# ------------------------------------------------------------------------------------------- calls
+cdef enum:
+    MOST = 16  # arguments that are passed on without a tuple; no ufunc of NumPy's takes more
+
+
+cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyObject* names) except NULL:
+    """What Python calls: `args` holds the positional arguments, then the values of the keywords `names`."""
+    cdef ufunc self = <ufunc>function
+    cdef Py_ssize_t n = PyVectorcall_NARGS(flags), i
+    cdef object r = None
+    if names == NULL:
+        if n == 1 == self.operands:
+            r = self.unary(<object>args[0])
+        elif n == 2 == self.operands:
+            r = self.binary(<object>args[0], <object>args[1])
+    if r is None:
+        r = any_arguments(self, None, args, n, None if names == NULL else <tuple>names)
+    Py_INCREF(r)
+    return <PyObject*>r
+
+
+cdef void _install_vectorcall():
+    """Cython has no vectorcall for instances of a class; the interpreter wants its place in the object, and a flag."""
+    cdef ufunc sample = ufunc.__new__(ufunc)
+    cdef CallableType* kind = <CallableType*>ufunc
+    kind.tp_vectorcall_offset = <char*>&sample.vectorcall - <char*><PyObject*>sample
+    kind.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL
+
+
+_install_vectorcall()
+
+
+cdef object call_method(ufunc self, str method, tuple args, dict kwargs):
+    """Call the ufunc, or one of its methods, with a tuple and a dict."""
+    cdef PyObject* given[MOST]
+    cdef Py_ssize_t n = len(args), total = 0
+    cdef object x
+    if n + len(kwargs) > MOST:
+        raise TypeError(f"{self.numpy.__name__}{'.' + method if method else ''}() got too many arguments")
+    for x in args:
+        given[total] = <PyObject*>x
+        total += 1
+    for x in kwargs.values():
+        given[total] = <PyObject*>x
+        total += 1
+    return any_arguments(self, method, given, n, tuple(kwargs) if kwargs else None)
+
+
+cdef object any_arguments(ufunc self, str method, PyObject* const* args, Py_ssize_t n, tuple names):
+    """Call NumPy's ufunc, or one of its methods, on the payloads; the traced one where they are not host memory."""
+    cdef Py_ssize_t total = n + (0 if names is None else len(names)), i
+    cdef PyObject* unwrapped[MOST + 1]
+    cdef PyObject* keywords = NULL if names is None else <PyObject*>names
+    cdef list alive = []
+    cdef object p, result
+    if total > MOST:
+        raise TypeError(f"{self.numpy.__name__}() got too many arguments")
+    for i in range(total):
+        p = host_payload(<object>args[i])
+        if p is NotImplemented:
+            return traced_call(self, method, args, n, names)
+        alive.append(p)
+        unwrapped[i + 1] = <PyObject*>p
+    if nsaved:
+        protect_outputs(self, method, alive, n, names)
+    if method is None:
+        result = PyObject_Vectorcall(self.numpy, unwrapped + 1, n, keywords)
+    else:
+        unwrapped[0] = <PyObject*>self.numpy
+        result = PyObject_VectorcallMethod(method, unwrapped, n + 1, keywords)
+    if names is None and n <= self.nin and type(result) is not tuple:
+        return wrap_host(result)
+    return wrap_given(result, [<object>args[i] for i in range(total)])
+
+
+cdef object traced_call(ufunc self, str method, PyObject* const* args, Py_ssize_t n, tuple names):
+    cdef list positional = [<object>args[i] for i in range(n)]
+    cdef dict named = {} if names is None else {name: <object>args[n + i] for i, name in enumerate(names)}
+    return getattr(traced(), method or "call")(self, *positional, **named)
+
+
+cdef object host_payload(object x):
+    """`x` without npx arrays, also inside a tuple or list; NotImplemented where one is not in host memory."""
+    cdef object p, item
+    if on_host(x):
+        return (<ndarray>x).data_
+    if type(x) is tuple:
+        items = [host_payload(item) for item in x]
+        return NotImplemented if any([item is NotImplemented for item in items]) else tuple(items)
+    if x is None or cnp.PyArray_IsAnyScalar(x):
+        return x
+    p = payload(x)
+    return p if type(p) is cnp.ndarray or is_host(p) else NotImplemented
+
+
+cdef object protect_outputs(ufunc self, str method, list payloads, Py_ssize_t n, tuple names):
+    """Give tapes their own copies of the arrays that this call writes into."""
+    cdef object x, out
+    for i, x in enumerate(payloads):
+        if (i >= n and names[i - n] == "out") or (i < n and (method is not None or i >= self.nin)):
+            for out in x if type(x) is tuple else (x,):
+                protect_memory(out)
+
+
+cdef inline object wrap_host(object result):
+    """Wrap one result of NumPy's."""
+    return result if cnp.PyArray_CheckScalar(result) else wrap(result)
+
+
+cdef object wrap_given(object result, list arguments):
+    """Wrap what NumPy returned; an array that was given as output is returned itself."""
+    cdef object x, y
+    if type(result) is tuple:
+        return tuple([wrap_given(r, arguments) for r in result])
+    if type(result) is cnp.ndarray:
+        for x in arguments:
+            for y in x if type(x) is tuple else (x,):
+                if y is result or (isinstance(y, ndarray) and (<ndarray>y).data_ is result):
+                    return y
+    return wrap_host(result)
+
+
+# ------------------------------------------------------------------------------------------- NumPy's ufuncs and ours
+cdef dict _known = {}
+
+
+def lookup(numpy_ufunc):
+    """The npx ufunc that wraps `numpy_ufunc`, always the same one for a ufunc of NumPy's."""
+    found = _known.get(numpy_ufunc)
+    if found is None:
+        found = ufunc(numpy_ufunc)
+        if "(vectorized)" not in numpy_ufunc.__name__:  # what frompyfunc makes lives no longer than its users
+            _known[numpy_ufunc] = found
+    return found
+
+
+def frompyfunc(func, /, nin, nout, **kwargs):
+    return ufunc(numpy.frompyfunc(func, nin, nout, **kwargs))
+
+
+frompyfunc.__doc__ = numpy.frompyfunc.__doc__
+
+
+def array_ufunc(self, numpy_ufunc, method, *inputs, **kwargs):
+    """``ndarray.__array_ufunc__``: a ufunc of NumPy's was called with an npx array among its arguments."""
+    function = lookup(numpy_ufunc)
+    return (function if method == "__call__" else getattr(function, method))(*inputs, **kwargs)
+
+
+def stack_traced(payloads):
+    """One payload from a list of payloads of one shape, tracers or device arrays among them."""
+    return traced().stack(payloads)

@@ -1,0 +1,289 @@
+"""Calls of ufuncs where a tracer or a device array takes part.
+
+The operands are brought to payloads and, where the user names a dtype, cast; the op gives the result; `where=` selects
+between it and what was there, and `out=` is assigned. NumPy's errors come from a dry run (`npx.array.stand_ins`).
+"""
+
+import functools
+import math
+
+import numpy
+from numpy.lib.array_utils import normalize_axis_index
+
+from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
+from npx.array.stand_ins import dry_run
+from npx.array.views import write
+from npx.dispatch import registry
+from npx.dispatch.abstract import SCALAR_TYPES, Slice, aval_of, broadcast_shape, result_dtype, type_key
+from npx.dispatch.debug import count_round_trip
+from npx.dispatch.interpreter import Tracer, top_tracer
+from npx.dispatch.payloads import broadcast_to, cast, ops, reshape
+
+#: keywords that say which loop to take
+LOOP_OPTIONS = frozenset(("dtype", "sig", "signature", "casting"))
+
+
+def call(ufunc, *args, **kwargs):
+    """``ufunc(*args, **kwargs)``."""
+    answered, result = override(ufunc, "__call__", args, kwargs)
+    if answered:
+        return result
+    if len(args) > ufunc.nin and "out" not in kwargs:
+        args, kwargs = args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :]}
+    inputs = tuple(map(operand, args))
+    if ufunc.signature is not None:
+        return _call_gufunc(ufunc, inputs, kwargs)
+    if not kwargs:
+        return wrap_results(apply(ufunc, inputs))
+    kwargs = array_options(kwargs)
+    outs = outputs(ufunc, kwargs)
+    dry_run(ufunc.numpy, inputs, checkable(kwargs, outs))
+    results = as_tuple(apply(ufunc, _cast_operands(ufunc, inputs, kwargs)))
+    return deliver(results, outs, kwargs.get("where", True), kwargs.get("out") is Ellipsis)
+
+
+# ---------------------------------------------------------------------------------------------------------- arguments
+def operand(x):
+    """The payload of an operand: Python scalars stay as they are, all that is no array becomes one."""
+    p = payload(x)
+    if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, *SCALAR_TYPES)) or _on_device(p):
+        return p
+    return numpy.asarray(p)
+
+
+def array_operand(x):
+    """The payload of an operand that NumPy takes as an array, a Python scalar too."""
+    p = operand(x)
+    return numpy.asarray(p) if type(p) in SCALAR_TYPES else p
+
+
+def _on_device(p):
+    return any(isinstance(p, backend.payload_type) for backend in registry.BACKENDS.values())
+
+
+def array_options(kwargs):
+    """Keyword arguments with payloads for the arrays among them, but for ``out``."""
+    found = dict(kwargs)
+    for name in ("where", "initial"):
+        if not isinstance(found.get(name), (bool, type(None))):
+            found[name] = operand(found[name])
+    return found
+
+
+def outputs(ufunc, kwargs):
+    """The arrays of ``out=``, one or None for each result; None where there are none.
+
+    Raises
+    ------
+    TypeError
+        A NumPy array is among them: it cannot hold a traced result.
+    """
+    out = kwargs.get("out")
+    if out is None or out is Ellipsis:
+        return None
+    out = out if type(out) is tuple else (out,)
+    for x in out:
+        if isinstance(x, numpy.ndarray):
+            raise TypeError(
+                f"out= of {ufunc.__name__} is a numpy.ndarray, which cannot hold the result of a computation on a device "
+                "or under a transform: give an npx array"
+            )
+    return None if all(x is None for x in out) else out
+
+
+def checkable(kwargs, outs):
+    """The keyword arguments as a dry run takes them."""
+    out = kwargs.get("out")
+    if outs is None or type(out) is not tuple and type(out) is not ndarray:
+        return kwargs
+    held = tuple(payload(x) for x in outs)
+    return {**kwargs, "out": held if type(out) is tuple else held[0]}
+
+
+# ---------------------------------------------------------------------------------------------------------- results
+def as_tuple(results):
+    """The results of an op as a tuple."""
+    return results if type(results) is tuple else (results,)
+
+
+def wrap_results(results):
+    """What a call without `out` returns."""
+    return tuple(map(wrap_scalar, results)) if type(results) is tuple else wrap_scalar(results)
+
+
+def deliver(results, outs=None, where=True, keep_arrays=False):
+    """Return results, or assign them to `outs`, in the places that `where` selects."""
+    outs = outs or (None,) * len(results)
+    delivered = tuple(_deliver(r, out, where, keep_arrays) for r, out in zip(results, outs))
+    return delivered[0] if len(delivered) == 1 else delivered
+
+
+def _deliver(result, out, where, keep_array):
+    aval = aval_of(result)
+    if out is None:
+        if where is not True:  # NumPy leaves the other places as it finds the memory
+            result = ops.where(where, result, aval.dtype.type(0))
+        return wrap(as_array(result)) if keep_array else wrap_scalar(result)
+    if where is not True:
+        result = ops.where(where, cast(result, out.dtype), payload(out))
+    write(out, broadcast_to(as_array(cast(result, out.dtype)), out.shape))
+    return out
+
+
+def as_array(p):
+    """A payload that is no scalar of NumPy's or Python's."""
+    return numpy.asarray(p) if isinstance(p, (numpy.generic, *SCALAR_TYPES)) else p
+
+
+# ---------------------------------------------------------------------------------------------------------- the op
+@functools.lru_cache(1024)
+def op_of(function):
+    """The op that a NumPy ufunc, or a bound method of one, is the specification of; None if there is none."""
+    return next((op for op in registry.OPS.values() if op.spec == function), None)
+
+
+def apply(ufunc, inputs):
+    """The results of the ufunc's op on payloads."""
+    op = op_of(ufunc.numpy)
+    if op is None:
+        return _without_op(ufunc, inputs)
+    return op(*inputs)
+
+
+def _without_op(ufunc, inputs):
+    """A ufunc that is not NumPy's own: the host computes it for a device."""
+    tracer = top_tracer(inputs)
+    if tracer is not None:
+        raise TypeError(
+            f"the ufunc {ufunc.__name__!r} cannot be traced by {tracer.interpreter.name}: it is not one of NumPy's"
+        )
+    found = {type(p): backend for p in inputs for backend in registry.BACKENDS.values() if backend is not registry.HOST
+             and isinstance(p, backend.payload_type)}
+    (backend,) = set(found.values())
+    count_round_trip(ufunc.__name__, backend.name)
+    results = ufunc.numpy(*(backend.to_host(p) if type(p) in found else p for p in inputs))
+    if type(results) is tuple:
+        return tuple(backend.asarray(numpy.asarray(r)) for r in results)
+    return backend.asarray(numpy.asarray(results))
+
+
+def _cast_operands(ufunc, inputs, options):
+    """The operands in the dtypes of the loop that the user asks for."""
+    if LOOP_OPTIONS.isdisjoint(options):
+        return inputs
+    signature = options.get("signature", options.get("sig"))
+    if options.get("dtype") is not None:
+        signature = (None,) * ufunc.nin + (numpy.dtype(options["dtype"]),) * ufunc.nout
+    elif isinstance(signature, (tuple, list)):
+        signature = tuple(s if s is None else numpy.dtype(s) for s in signature)
+    if signature is None:
+        return inputs
+    keys = tuple(type_key(aval_of(p)) for p in inputs) + (None,) * ufunc.nout
+    dtypes = ufunc.resolve_dtypes(keys, signature=signature, casting=options.get("casting", "same_kind"))
+    return tuple(_cast_operand(p, dtype) for p, dtype in zip(inputs, dtypes))
+
+
+def _cast_operand(p, dtype):
+    return numpy.asarray(p, dtype)[()] if type(p) in SCALAR_TYPES else cast(p, dtype)
+
+
+# ---------------------------------------------------------------------------------------------------------- overriding
+def override(ufunc, method, args, kwargs):
+    """Whether a foreign operand's ``__array_ufunc__`` answers the call, and what it answers."""
+    out = kwargs.get("out")
+    refusals = []
+    for x in (*args, *(out if type(out) is tuple else (out,))):
+        protocol = getattr(type(x), "__array_ufunc__", None)
+        if isinstance(x, (ndarray, numpy.ndarray, numpy.generic)) or not hasattr(type(x), "__array_ufunc__"):
+            continue
+        if protocol is None:
+            raise TypeError(f"operand '{type(x).__name__}' does not support ufuncs (__array_ufunc__=None)")
+        result = protocol(x, ufunc.numpy, method, *args, **kwargs)
+        if result is not NotImplemented:
+            return True, result
+        refusals.append(type(x).__name__)
+    if refusals:
+        raise TypeError(
+            f"operand type(s) all returned NotImplemented from __array_ufunc__({ufunc.numpy!r}, {method!r}): "
+            + ", ".join(refusals)
+        )
+    return False, None
+
+
+# ---------------------------------------------------------------------------------------------------------- stacking
+def stack(payloads):
+    """One payload from payloads and nested lists of one shape, along a new first axis, in their common dtype.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ.
+    """
+    parts = [stack(p) if isinstance(p, (list, tuple)) else array_operand(p) for p in payloads]
+    avals = [aval_of(p) for p in parts]
+    if len({a.shape for a in avals}) > 1:
+        raise ValueError(
+            "setting an array element with a sequence. The requested array has an inhomogeneous shape after 1 dimensions. "
+            f"The detected shape was ({len(parts)},) + inhomogeneous part."
+        )
+    dtype = result_dtype(*avals)
+    return ops.concatenate(*(reshape(cast(p, dtype), (1, *a.shape)) for p, a in zip(parts, avals)), axis=0)
+
+
+# ---------------------------------------------------------------------------------------------- core dimensions
+def _call_gufunc(ufunc, inputs, kwargs):
+    """A ufunc with core dimensions: its op works on the last axes, `axes`, `axis` and `keepdims` move them there."""
+    outs = outputs(ufunc, kwargs)
+    inputs = tuple(map(array_operand, inputs))
+    dry_run(ufunc.numpy, inputs, checkable(kwargs, outs))
+    cores = core_ranks(ufunc, inputs)
+    axes = _core_axes(ufunc, cores, kwargs)
+    operands = _cast_operands(ufunc, inputs, kwargs)
+    if axes is not None:
+        operands = tuple(_axes_last(p, where) for p, where in zip(operands, axes))
+    results = as_tuple(apply(ufunc, operands))
+    if kwargs.get("keepdims"):
+        results = tuple(reshape(r, (*aval_of(r).shape, *(1,) * cores[0])) for r in results)
+        cores = cores[: ufunc.nin] + (cores[0],) * ufunc.nout
+    if axes is not None:
+        results = tuple(_axes_back(r, where) for r, where in zip(results, axes[ufunc.nin :]))
+    return deliver(results, outs, keep_arrays=kwargs.get("out") is Ellipsis)
+
+
+def core_ranks(ufunc, inputs):
+    """How many core dimensions each operand and result has; a dimension with a question mark may be missing."""
+    sides = [side.strip("()").split("),(") for side in ufunc.signature.replace(" ", "").split("->")]
+    names = [[tuple(filter(None, core.split(","))) for core in side] for side in sides]
+    missing = set()
+    for p, core in zip(inputs, names[0]):
+        if len(aval_of(p).shape) < len(core):
+            missing.update(d for d in core if d.endswith("?"))
+    return tuple(sum(d not in missing for d in core) for core in names[0] + names[1])
+
+
+def _core_axes(ufunc, cores, options):
+    """A tuple of axes for each operand and result, from ``axes=`` or ``axis=``; None where they are the last ones."""
+    axes = options.get("axes")
+    if options.get("axis") is not None:
+        axis = options["axis"]
+        axes = [(axis,)] * ufunc.nin + [(axis,) if options.get("keepdims") else ()] * ufunc.nout
+    if axes is None:
+        return None
+    axes = [where if isinstance(where, tuple) else (where,) for where in axes]
+    if len(axes) == ufunc.nin:  # allowed where no result has core dimensions
+        axes += [axes[0] if options.get("keepdims") else ()] * ufunc.nout
+    return axes
+
+
+def _axes_last(p, axes):
+    rank = len(aval_of(p).shape)
+    axes = tuple(normalize_axis_index(k, rank) for k in axes)
+    order = (*(k for k in range(rank) if k not in axes), *axes)
+    return p if order == tuple(range(rank)) else ops.transpose(p, axes=order)
+
+
+def _axes_back(p, axes):
+    rank = len(aval_of(p).shape)
+    axes = tuple(normalize_axis_index(k, rank) for k in axes)
+    order = (*(k for k in range(rank) if k not in axes), *axes)
+    return p if order == tuple(range(rank)) else ops.transpose(p, axes=tuple(order.index(k) for k in range(rank)))
