@@ -55,10 +55,7 @@ class Aval:
 
     def __eq__(self, other):
         return (
-            type(other) is Aval
-            and self.shape == other.shape
-            and self.dtype == other.dtype
-            and self.weak is other.weak
+            type(other) is Aval and self.shape == other.shape and self.dtype == other.dtype and self.weak is other.weak
         )
 
     def __hash__(self):

@@ -49,3 +49,14 @@ def count_round_trip(op_name, backend_name):
         raise StrictError(f"{op_name} is not implemented by the {backend_name} backend ({line})")
     round_trips[op_name, backend_name, line] += 1
     log("dispatch", f"{op_name}: {backend_name} -> host -> {backend_name} at {line}")
+
+
+#: (op name, user's line) -> number of times that vmap called the op once per element, for want of a batch rule
+loops = collections.Counter()
+
+
+def count_loop(op_name):
+    """Note that `op_name` is called once per element."""
+    line = user_line()
+    loops[op_name, line] += 1
+    log("dispatch", f"{op_name}: one call per element under vmap at {line}")

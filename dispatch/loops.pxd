@@ -12,7 +12,7 @@ cdef enum:
     SMALL = 4096  # elements; above, what NumPy spends before its loop no longer shows
 
 # Places in the table. `BINARY_OPS` and `UNARY_OPS` give the name of the ufunc of each.
-cpdef enum BinaryId:
+cdef enum BinaryId:
     OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_TRUE_DIVIDE, OP_FLOOR_DIVIDE, OP_REMAINDER, OP_POWER,
     OP_BITAND, OP_BITOR, OP_BITXOR, OP_LSHIFT, OP_RSHIFT,
     OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE,
@@ -20,7 +20,7 @@ cpdef enum BinaryId:
     OP_MAXIMUM, OP_MINIMUM, OP_LOGICAL_AND, OP_LOGICAL_OR, OP_LOGICAL_XOR,
     NBINARY
 
-cpdef enum UnaryId:
+cdef enum UnaryId:
     OP_NEG, OP_POS, OP_ABS, OP_INVERT,
     OP_SQUARE, OP_SQRT, OP_RECIPROCAL, OP_LOGICAL_NOT,
     NUNARY
@@ -45,3 +45,7 @@ cdef object small_unary(int opid, cnp.ndarray a)
 # Each writes into `a` and returns True, or leaves `a` as it was and returns False.
 cdef bint small_inplace(int opid, cnp.ndarray a, cnp.ndarray b) noexcept
 cdef bint small_inplace_scalar(int opid, cnp.ndarray a, object scalar) noexcept
+
+# The place of a ufunc in the table, or -1; the operations take -1 and answer that NumPy must do the work.
+cpdef int unary_place(str ufunc)
+cpdef int binary_place(str ufunc)

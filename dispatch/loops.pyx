@@ -18,14 +18,14 @@ cdef extern from "<fenv.h>" nogil:
     int fetestexcept(int)
     int feclearexcept(int)
 
-#: NumPy's ufunc of each place in the table
+#: NumPy's ufunc of each place in the table; `power` as an operator is more than its ufunc, `matmul` has no loops
 BINARY_OPS = {
     OP_ADD: "add", OP_SUBTRACT: "subtract", OP_MULTIPLY: "multiply", OP_TRUE_DIVIDE: "divide",
-    OP_FLOOR_DIVIDE: "floor_divide", OP_REMAINDER: "remainder", OP_POWER: "power",
+    OP_FLOOR_DIVIDE: "floor_divide", OP_REMAINDER: "remainder",
     OP_BITAND: "bitwise_and", OP_BITOR: "bitwise_or", OP_BITXOR: "bitwise_xor",
     OP_LSHIFT: "left_shift", OP_RSHIFT: "right_shift",
     OP_LT: "less", OP_LE: "less_equal", OP_GT: "greater", OP_GE: "greater_equal", OP_EQ: "equal", OP_NE: "not_equal",
-    OP_MATMUL: "matmul", OP_MAXIMUM: "maximum", OP_MINIMUM: "minimum",
+    OP_MAXIMUM: "maximum", OP_MINIMUM: "minimum",
     OP_LOGICAL_AND: "logical_and", OP_LOGICAL_OR: "logical_or", OP_LOGICAL_XOR: "logical_xor",
 }
 UNARY_OPS = {
@@ -79,6 +79,26 @@ cdef int register_binary(str ufunc, int type_num, binary_loop loop, int out, bin
 cdef int register_unary(str ufunc, int type_num, unary_loop loop, int out, bint flags) except -1:
     UNARY[<int>_unary_places[ufunc]][TYPE_PLACES[type_num]] = Entry(<void*>loop, out, flags)
     return 0
+
+
+def registered():
+    """The pairs of ufunc and dtype that have a loop."""
+    cdef int place, kind
+    return [
+        (names[place], numpy.dtype(<object>DESCRIPTORS[kind]))
+        for names in (BINARY_OPS, UNARY_OPS)
+        for place in names
+        for kind in range(NTYPES)
+        if (BINARY[place][kind].loop if names is BINARY_OPS else UNARY[place][kind].loop) != NULL
+    ]
+
+
+cpdef int unary_place(str ufunc):
+    return _unary_places.get(ufunc, -1)
+
+
+cpdef int binary_place(str ufunc):
+    return _binary_places.get(ufunc, -1)
 
 
 # ---- what the operands are
@@ -214,6 +234,8 @@ cdef object small_binary_scalar(int opid, cnp.ndarray a, object scalar, bint ref
 
 cdef inline object run_binary(int opid, int place, cnp.ndarray like, const void* a, const void* b, int fixed):
     """The result in an array of the shape of `like`."""
+    if opid < 0:
+        return None
     cdef Entry* entry = &BINARY[opid][place]
     cdef Py_ssize_t n = cnp.PyArray_SIZE(like)
     if entry.loop == NULL or n > SMALL or cnp.PyArray_NDIM(like) == 0:  # NumPy makes a scalar of a 0-d result
@@ -245,7 +267,7 @@ cdef object power(cnp.ndarray a, object exponent):
 
 cdef object small_unary(int opid, cnp.ndarray a):
     cdef int place = type_place(a)
-    if place < 0:
+    if place < 0 or opid < 0:
         return None
     cdef Entry* entry = &UNARY[opid][place]
     cdef Py_ssize_t n = cnp.PyArray_SIZE(a)

@@ -1,7 +1,6 @@
 """The tables of ops and backends."""
 
 import dataclasses
-import importlib.metadata
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +9,9 @@ import numpy
 
 #: every declared op, by name
 OPS = {}
+
+#: functions that declare ops when first called: programs that never trace do not need the declarations
+DECLARATIONS = []
 
 #: backends by name; third parties join through the entry-point group of the same name as ENTRY_POINTS
 BACKENDS = {}
@@ -20,8 +22,18 @@ EXTRAS = {"xla": "xla", "cuda": "cuda12"}
 
 
 def op(name):
-    """The op called `name`, whenever it was declared."""
-    return OPS[name]
+    """The op called `name`, declaring the ops first where that has not been done."""
+    try:
+        return OPS[name]
+    except KeyError:
+        declare_all()
+        return OPS[name]
+
+
+def declare_all():
+    """Run what declares ops."""
+    while DECLARATIONS:
+        DECLARATIONS.pop()()
 
 
 @dataclasses.dataclass(eq=False)
@@ -89,6 +101,8 @@ def backend_for(payload_type):
         return _by_type[payload_type]
     except KeyError:
         pass
+    if payload_type is numpy.ndarray and HOST is None:
+        backend_named("cpu")
     for backend in BACKENDS.values():
         if issubclass(payload_type, backend.payload_type):
             _by_type[payload_type] = backend
@@ -105,6 +119,8 @@ def load_entry_points():
     if _entry_points_loaded:
         return
     _entry_points_loaded = True
+    import importlib.metadata  # slow to import, and few programs ask for a device
+
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         if point.name in BACKENDS:
             continue

@@ -4,4 +4,15 @@ from npx._installation import search_path
 
 __path__ = search_path(__path__)
 
+import importlib as _importlib
+
+import npx.array
+import npx.kernels.elementwise
+from npx import namespace as _namespace
 from npx._version import __version__
+from npx.dispatch import registry as _registry
+from npx.transforms import EXPORTS as _TRANSFORMS
+
+_registry.DECLARATIONS.append(lambda: _importlib.import_module("npx.ops"))
+_namespace.mirror(globals(), "numpy", extra=_TRANSFORMS)
+array = __getattr__("array")  # noqa: F821  (the package npx.array took the name when it was imported)

@@ -13,7 +13,7 @@ from npx.array.flat import flatiter
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, on_host, payload, wrap, wrap_like
 from npx.array.views import read, view_of
-from npx.calling import make_wrapper
+from npx.array.calling import make_wrapper
 
 #: methods that write into the array itself
 WRITERS = frozenset({"sort", "partition", "fill", "put", "resize", "setfield", "byteswap", "setflags", "itemset"})

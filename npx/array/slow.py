@@ -5,6 +5,7 @@ tracer or device array takes part: the call goes to the ufunc or the indexing op
 """
 
 import importlib
+import operator
 import sys
 
 import numpy
@@ -105,11 +106,20 @@ def binary(function, name, left, right):
     """``left OP right`` with at least one npx array."""
     if _defers(left) or _defers(right):
         return NotImplemented
+    if function is operator.mul:
+        for sequence, times in ((left, right), (right, left)):
+            if isinstance(sequence, (list, tuple, str, bytes)) and _repeats(times):
+                return sequence * operator.index(times)
     p, q = payload(left), payload(right)
     if is_host(p) and is_host(q):
         out = function(p, q)
         return tuple(map(wrap, out)) if type(out) is tuple else wrap(out)
     return _ufunc(name)(left, right)
+
+
+def _repeats(x):
+    """Whether `x` stands for a whole number, which repeats a sequence that it is multiplied with."""
+    return isinstance(x, ndarray) and x.scalar and x.dtype.kind in "iu"
 
 
 def inplace(function, plain, name, x, other):

@@ -1,7 +1,7 @@
 """The public ufunc objects: ``npx.add``, ``npx.exp`` and what ``npx.frompyfunc`` returns.
 
-On host memory NumPy's ufunc does the work, or for a few elements a direct loop. Where a tracer or a device array takes part,
-`npx.array.traced_ufunc` calls the op.
+On host memory NumPy's ufunc does the work, or for a few elements a direct loop. Where a tracer or a device array takes
+part, `npx.array.ufunc_traced` and `npx.array.ufunc_methods` call ops.
 """
 
 cimport numpy as cnp
@@ -31,15 +31,16 @@ cdef extern from "Python.h":
     Py_ssize_t PyVectorcall_NARGS(size_t)
     void Py_INCREF(object)
 
-cdef object _traced = None
+#: method -> the place of `out` among its positional arguments; `at` writes into its first operand
+cdef dict OUT_PLACES = {"reduce": 3, "accumulate": 3, "reduceat": 4, "at": 0, "outer": -1}
 
 
-cdef object traced():
-    """`npx.array.traced_ufunc`, imported when something is first traced."""
-    global _traced
-    if _traced is None:
-        _traced = importlib.import_module("npx.array.traced_ufunc")
-    return _traced
+cdef object traced(str method):
+    """The function that does the work of a method, or of a call, where a tracer or device array takes part."""
+    # imported when something is first traced: it needs this module
+    if method is None:
+        return importlib.import_module("npx.array.ufunc_traced").call
+    return getattr(importlib.import_module("npx.array.ufunc_methods"), method)
 
 
 cdef class ufunc:
@@ -145,7 +146,7 @@ cdef class ufunc:
 
 # ------------------------------------------------------------------------------------------- calls
 cdef enum:
-    MOST = 16  # arguments that are passed on without a tuple; no ufunc of NumPy's takes more
+    MOST = 80  # more arguments than NumPy allows a ufunc, with its keywords
 
 
 cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyObject* names) except NULL:
@@ -221,7 +222,7 @@ cdef object any_arguments(ufunc self, str method, PyObject* const* args, Py_ssiz
 cdef object traced_call(ufunc self, str method, PyObject* const* args, Py_ssize_t n, tuple names):
     cdef list positional = [<object>args[i] for i in range(n)]
     cdef dict named = {} if names is None else {name: <object>args[n + i] for i, name in enumerate(names)}
-    return getattr(traced(), method or "call")(self, *positional, **named)
+    return traced(method)(self, *positional, **named)
 
 
 cdef object host_payload(object x):
@@ -241,8 +242,9 @@ cdef object host_payload(object x):
 cdef object protect_outputs(ufunc self, str method, list payloads, Py_ssize_t n, tuple names):
     """Give tapes their own copies of the arrays that this call writes into."""
     cdef object x, out
+    cdef Py_ssize_t place = self.nin if method is None else OUT_PLACES[method], i
     for i, x in enumerate(payloads):
-        if (i >= n and names[i - n] == "out") or (i < n and (method is not None or i >= self.nin)):
+        if names[i - n] == "out" if i >= n else i == place or (method is None and i > place):
             for out in x if type(x) is tuple else (x,):
                 protect_memory(out)
 
@@ -294,4 +296,4 @@ def array_ufunc(self, numpy_ufunc, method, *inputs, **kwargs):
 
 def stack_traced(payloads):
     """One payload from a list of payloads of one shape, tracers or device arrays among them."""
-    return traced().stack(payloads)
+    return importlib.import_module("npx.array.ufunc_traced").stack(payloads)

@@ -5,19 +5,19 @@ between it and what was there, and `out=` is assigned. NumPy's errors come from 
 """
 
 import functools
-import math
 
 import numpy
 from numpy.lib.array_utils import normalize_axis_index
 
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
+from npx.array.slow import is_payload
 from npx.array.stand_ins import dry_run
 from npx.array.views import write
 from npx.dispatch import registry
-from npx.dispatch.abstract import SCALAR_TYPES, Slice, aval_of, broadcast_shape, result_dtype, type_key
+from npx.dispatch.abstract import SCALAR_TYPES, aval_of, result_dtype, type_key
 from npx.dispatch.debug import count_round_trip
 from npx.dispatch.interpreter import Tracer, top_tracer
-from npx.dispatch.payloads import broadcast_to, cast, ops, reshape
+from npx.dispatch.payloads import broadcast_to, cast, is_inexact, ops, reshape
 
 #: keywords that say which loop to take
 LOOP_OPTIONS = frozenset(("dtype", "sig", "signature", "casting"))
@@ -36,17 +36,19 @@ def call(ufunc, *args, **kwargs):
     if not kwargs:
         return wrap_results(apply(ufunc, inputs))
     kwargs = array_options(kwargs)
-    outs = outputs(ufunc, kwargs)
+    outs, where = outputs(ufunc, kwargs), kwargs.get("where", True)
     dry_run(ufunc.numpy, inputs, checkable(kwargs, outs))
-    results = as_tuple(apply(ufunc, _cast_operands(ufunc, inputs, kwargs)))
-    return deliver(results, outs, kwargs.get("where", True), kwargs.get("out") is Ellipsis)
+    inputs = _cast_operands(ufunc, inputs, kwargs)
+    if where is not True:
+        inputs = tuple(_harmless_operand(ufunc, p, where) for p in inputs)
+    return deliver(as_tuple(apply(ufunc, inputs)), outs, where, kwargs.get("out") is Ellipsis)
 
 
 # ---------------------------------------------------------------------------------------------------------- arguments
 def operand(x):
     """The payload of an operand: Python scalars stay as they are, all that is no array becomes one."""
     p = payload(x)
-    if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, *SCALAR_TYPES)) or _on_device(p):
+    if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, *SCALAR_TYPES)) or is_payload(p):
         return p
     return numpy.asarray(p)
 
@@ -55,10 +57,6 @@ def array_operand(x):
     """The payload of an operand that NumPy takes as an array, a Python scalar too."""
     p = operand(x)
     return numpy.asarray(p) if type(p) in SCALAR_TYPES else p
-
-
-def _on_device(p):
-    return any(isinstance(p, backend.payload_type) for backend in registry.BACKENDS.values())
 
 
 def array_options(kwargs):
@@ -85,8 +83,8 @@ def outputs(ufunc, kwargs):
     for x in out:
         if isinstance(x, numpy.ndarray):
             raise TypeError(
-                f"out= of {ufunc.__name__} is a numpy.ndarray, which cannot hold the result of a computation on a device "
-                "or under a transform: give an npx array"
+                f"out= of {ufunc.__name__} is a numpy.ndarray, which cannot hold a result of a device or a transform: "
+                "give an npx array"
             )
     return None if all(x is None for x in out) else out
 
@@ -136,18 +134,21 @@ def as_array(p):
 
 
 # ---------------------------------------------------------------------------------------------------------- the op
-@functools.lru_cache(1024)
+_ops = {}
+
+
 def op_of(function):
     """The op that a NumPy ufunc, or a bound method of one, is the specification of; None if there is none."""
-    return next((op for op in registry.OPS.values() if op.spec == function), None)
+    found = _ops.get(function)
+    if found is None:
+        found = _ops[function] = next((op for op in registry.OPS.values() if op.spec == function), None)
+    return found
 
 
 def apply(ufunc, inputs):
     """The results of the ufunc's op on payloads."""
     op = op_of(ufunc.numpy)
-    if op is None:
-        return _without_op(ufunc, inputs)
-    return op(*inputs)
+    return _without_op(ufunc, inputs) if op is None else op(*inputs)
 
 
 def _without_op(ufunc, inputs):
@@ -157,11 +158,9 @@ def _without_op(ufunc, inputs):
         raise TypeError(
             f"the ufunc {ufunc.__name__!r} cannot be traced by {tracer.interpreter.name}: it is not one of NumPy's"
         )
-    found = {type(p): backend for p in inputs for backend in registry.BACKENDS.values() if backend is not registry.HOST
-             and isinstance(p, backend.payload_type)}
-    (backend,) = set(found.values())
+    backend = next(registry.backend_for(type(p)) for p in inputs if is_payload(p) and not isinstance(p, numpy.ndarray))
     count_round_trip(ufunc.__name__, backend.name)
-    results = ufunc.numpy(*(backend.to_host(p) if type(p) in found else p for p in inputs))
+    results = ufunc.numpy(*(backend.to_host(p) if isinstance(p, backend.payload_type) else p for p in inputs))
     if type(results) is tuple:
         return tuple(backend.asarray(numpy.asarray(r)) for r in results)
     return backend.asarray(numpy.asarray(results))
@@ -180,11 +179,33 @@ def _cast_operands(ufunc, inputs, options):
         return inputs
     keys = tuple(type_key(aval_of(p)) for p in inputs) + (None,) * ufunc.nout
     dtypes = ufunc.resolve_dtypes(keys, signature=signature, casting=options.get("casting", "same_kind"))
-    return tuple(_cast_operand(p, dtype) for p, dtype in zip(inputs, dtypes))
+    return tuple(cast_operand(p, dtype) for p, dtype in zip(inputs, dtypes))
 
 
-def _cast_operand(p, dtype):
+def cast_operand(p, dtype):
+    """An operand, which may be a Python scalar, in this dtype."""
     return numpy.asarray(p, dtype)[()] if type(p) in SCALAR_TYPES else cast(p, dtype)
+
+
+def _harmless_operand(ufunc, p, where):
+    """An operand with a value in the places that `where` leaves out at which nothing can go wrong.
+
+    NumPy does not compute there: no warning may come from there, nor an infinite derivative that makes 0 times it a nan.
+    """
+    if type(p) in SCALAR_TYPES:
+        return p
+    dtype = aval_of(p).dtype
+    return ops.where(where, p, dtype.type(_harmless(ufunc.numpy) if is_inexact(dtype) else 1))
+
+
+@functools.cache
+def _harmless(ufunc):
+    """A number for which a ufunc and its derivatives are finite: 0.5 lies in nearly every domain."""
+    with numpy.errstate(all="ignore"):
+        try:
+            return next(v for v in (0.5, 2.0) if numpy.all(numpy.isfinite(ufunc(*(v,) * ufunc.nin))))
+        except (TypeError, StopIteration):
+            return 0.5
 
 
 # ---------------------------------------------------------------------------------------------------------- overriding
@@ -223,8 +244,8 @@ def stack(payloads):
     avals = [aval_of(p) for p in parts]
     if len({a.shape for a in avals}) > 1:
         raise ValueError(
-            "setting an array element with a sequence. The requested array has an inhomogeneous shape after 1 dimensions. "
-            f"The detected shape was ({len(parts)},) + inhomogeneous part."
+            "setting an array element with a sequence. The requested array has an inhomogeneous shape after "
+            f"1 dimensions. The detected shape was ({len(parts)},) + inhomogeneous part."
         )
     dtype = result_dtype(*avals)
     return ops.concatenate(*(reshape(cast(p, dtype), (1, *a.shape)) for p, a in zip(parts, avals)), axis=0)

@@ -42,7 +42,7 @@ class ViewSpec:
         """The base's payload after `value` was written to the view."""
         if self.arrays:
             return op("setitem")(base, value, *self.arrays, **self.params)
-        from npx.ops.views_table import SCATTER  # the ops are declared when the first functional view is written
+        from npx.ops.shaping import SCATTER  # the ops are declared when the first functional view is written
 
         return SCATTER[self.name](base, value, **self.params)
 

@@ -1,0 +1,99 @@
+"""What derivative and batch rules need at payload level: the ops by name, zeros, casts, the undoing of broadcasting."""
+
+import functools
+
+import numpy
+
+from . import registry
+from .abstract import Aval, aval_of
+
+
+class _Ops:
+    """The declared ops as attributes, looked up when a rule runs: ``ops.cos(x)``."""
+
+    def __getattr__(self, name):
+        try:
+            return registry.OPS[name]
+        except KeyError:
+            raise AttributeError(f"there is no op {name!r}") from None
+
+
+ops = _Ops()
+
+
+@functools.lru_cache
+def is_inexact(dtype):
+    """Whether values of this dtype have derivatives: floats and complex numbers, those of ml_dtypes too."""
+    if dtype.kind in "fc":
+        return True
+    return dtype.type.__module__ == "ml_dtypes" and "float" in dtype.name
+
+
+def to_aval(value):
+    """The `Aval` of a payload; an `Aval`, which a tape keeps where no rule reads the value, as it is."""
+    return value if type(value) is Aval else aval_of(value)
+
+
+def zeros(aval):
+    """Zeros of this shape and dtype on the host, in the memory of one element."""
+    return filled(0, aval)
+
+
+def filled(value, aval):
+    """An array of this shape and dtype on the host that repeats `value`, in the memory of one element."""
+    return numpy.broadcast_to(numpy.asarray(value, aval.dtype), aval.shape)
+
+
+def conj(x):
+    """The complex conjugate; a real payload as it is."""
+    return ops.conjugate(x) if aval_of(x).dtype.kind == "c" else x
+
+
+def swap_last(x):
+    """The transpose of the last two axes."""
+    n = aval_of(x).ndim
+    return ops.transpose(x, axes=(*range(n - 2), n - 1, n - 2))
+
+
+def reshape(x, shape):
+    """`x` in this shape; itself where it has it."""
+    return x if aval_of(x).shape == shape else ops.reshape(x, shape=shape)
+
+
+def broadcast_to(x, shape):
+    """`x` broadcast to this shape; itself where it has it."""
+    return x if aval_of(x).shape == shape else ops.broadcast_to(x, shape=shape)
+
+
+def cast(x, dtype):
+    """`x` in this dtype: the real part where `dtype` is real and `x` complex."""
+    have = aval_of(x).dtype
+    if have == dtype:
+        return x
+    if have.kind == "c" and dtype.kind != "c":
+        x = ops.real(x)
+        if aval_of(x).dtype == dtype:
+            return x
+    return ops.astype(x, dtype=dtype)
+
+
+def unbroadcast(x, shape):
+    """The transpose of broadcasting: `x` summed over the axes that broadcasting `shape` added or enlarged."""
+    have = aval_of(x).shape
+    if have == shape:
+        return x
+    added = len(have) - len(shape)
+    axes = tuple(i for i, n in enumerate(have) if i < added or (n != 1 and shape[i - added] == 1))
+    if axes:
+        x = ops.sum(x, axis=axes, dtype=aval_of(x).dtype, keepdims=False)
+    return reshape(x, shape)
+
+
+def fit_cotangent(ct, aval):
+    """A cotangent brought to the shape and dtype of its operand."""
+    return cast(unbroadcast(ct, aval.shape), aval.dtype)
+
+
+def fit_tangent(tangent, aval):
+    """A tangent brought to the shape and dtype of its result."""
+    return broadcast_to(cast(tangent, aval.dtype), aval.shape)

@@ -1,0 +1,19 @@
+"""Transforms of functions of arrays: gradients, vectorisation, compilation. Their modules load on first use."""
+
+#: public name -> the module that defines it
+EXPORTS = {
+    "grad": "npx.transforms.grad",
+    "value_and_grad": "npx.transforms.grad",
+    "vjp": "npx.transforms.grad",
+    "jvp": "npx.transforms.forward",
+    "linearize": "npx.transforms.forward",
+    "jacfwd": "npx.transforms.jacobian",
+    "jacrev": "npx.transforms.jacobian",
+    "hessian": "npx.transforms.jacobian",
+    "vmap": "npx.transforms.vmap",
+    "jit": "npx.transforms.jit",
+    "custom_vjp": "npx.transforms.custom",
+    "custom_jvp": "npx.transforms.custom",
+    "stop_gradient": "npx.transforms.custom",
+    "checkpoint": "npx.transforms.custom",
+}

@@ -1,0 +1,197 @@
+"""The interpreter of jit: it records ops into a tree of paths and answers Python's questions with real values."""
+
+import numpy
+
+from npx.array.memory import save
+from npx.dispatch import registry
+from npx.dispatch.abstract import DataDependentShape, aval_of
+from npx.dispatch.debug import user_line
+from npx.dispatch.graph import Value
+from npx.dispatch.interpreter import Interpreter, Tracer
+from npx.dispatch.op import Op
+from npx.dispatch.registry import op as op_named
+from npx.ops.effects import HostCall, as_payload
+
+from .paths import Diverged
+from .trace import GraphTracer
+
+
+class Inline(Exception):
+    """An outer transform's tracer was met: the function is run as it is, under the outer transform."""
+
+
+class Recorder(Interpreter):
+    """Records one run of a function into a `PathTree`, along the pieces that are known.
+
+    Parameters
+    ----------
+    tree : PathTree
+    payloads : list
+        The arguments' payloads of this call, for the questions that Python asks.
+    outside : set of int
+        Addresses of the objects that the function's closure and globals hold.
+    """
+
+    captures = True
+    name = "jit"
+
+    def __init__(self, tree, payloads, outside=frozenset()):
+        self.tree, self.outside = tree, outside
+        self.path = [tree.first]
+        self.cursor = 0
+        self.concrete = dict(zip(tree.inputs, payloads, strict=True))
+        self.pending = []  # nodes recorded since the last question, not yet evaluated
+        self.answers = {}  # Value -> its concrete host value, once Python has asked
+        self.owners = {}  # id of a captured owner or array -> (owner, Value)
+        self.states = {}  # id -> (what random draws change, its state before the first draw)
+        self.constants = {}  # id of host memory -> (box that follows it, Value)
+        self.known_captures = {id(captured.source): value for captured, value in tree.captured}
+
+    # ------------------------------------------------------------------------------------ ops
+    def process(self, op, args, params):
+        if type(op) is not Op:
+            return op.expand(*args)  # a called function: its own ops are recorded
+        inputs = tuple(self.value_of(a) for a in args)
+        where = user_line()
+        try:
+            avals = op.abstract(tuple(v.aval for v in inputs), params)
+        except DataDependentShape:
+            return self._with_values(op, inputs, params)
+        except Exception as error:
+            if where:
+                error.add_note(f"in {op.name}, traced by jit at {where}")
+            raise
+        outputs = self.add(op, inputs, params, avals, where)
+        tracers = tuple(GraphTracer(self, v) for v in outputs)
+        return tracers[0] if op.nout == 1 else tracers
+
+    def add(self, op, inputs, params, avals, where):
+        """Record one node; returns its output values."""
+        node = self.tree.record(self.path[-1], self.cursor, op, inputs, params, avals, where)
+        self.cursor += 1
+        self.pending.append(node)
+        return node.outputs
+
+    def _with_values(self, op, inputs, params):
+        """An op whose result's shape depends on values: ask for them and run it here."""
+        return op(*(v.const if v.is_const else self.ask(v, op.name) for v in inputs), **params)
+
+    def value_of(self, payload):
+        """The graph value of an operand."""
+        if isinstance(payload, GraphTracer) and payload.interpreter is self:
+            return payload.value
+        if isinstance(payload, Tracer):
+            return self.capture(payload)
+        if isinstance(payload, numpy.ndarray):
+            return self._constant(payload)
+        return Value(aval_of(payload), const=payload)
+
+    def _constant(self, memory):
+        """A constant with the present content of host memory; the same one until the memory is written to."""
+        known = self.constants.get(id(memory))
+        if known is None or known[0].value is not memory:
+            known = (save(memory), Value(aval_of(memory), const=memory.copy()))
+            self.constants[id(memory)] = known
+        return known[1]
+
+    # ------------------------------------------------------------------------------------ captured arrays
+    def capture(self, payload, owner=None):
+        """The tracer of an array from outside; its present payload is read again in every call."""
+        if isinstance(payload, Tracer):
+            raise Inline
+        source = payload if owner is None else owner
+        known = self.owners.get(id(source))
+        if known is None:
+            value = self.known_captures.get(id(source))
+            if value is None:
+                value = Value(aval_of(payload))
+                self.tree.captured.append((Captured(source, owner is not None), value))
+            elif value.aval != aval_of(payload):
+                raise Diverged(f"an array from outside changed its shape or dtype, {value.aval} to {aval_of(payload)}")
+            known = self.owners[id(source)] = (source, value)
+            self.concrete[value] = payload
+        return GraphTracer(self, known[1])
+
+    def capture_memory(self, memory):
+        """A bare NumPy array: captured where the function finds it outside, a constant where it was just made."""
+        return self.capture(memory) if id(memory) in self.outside else memory
+
+    # ------------------------------------------------------------------------------------ effects
+    def host_call(self, function, args, kwargs, state_of=None):
+        """Record a call of a host function that draws random numbers.
+
+        Parameters
+        ----------
+        function : callable
+            For example the bound method of a generator.
+        args, kwargs
+            Its arguments as payloads.
+        state_of : object, optional
+            What the call changes: an object with an attribute `state`. It is put back after recording, so that the
+            compiled code starts from where the call started.
+
+        Returns
+        -------
+        GraphTracer
+        """
+        if state_of is not None and id(state_of) not in self.states:
+            self.states[id(state_of)] = (state_of, state_of.state)
+        holes = [a for a in (*args, *kwargs.values()) if isinstance(a, Tracer)]
+        call = HostCall(
+            function,
+            tuple(HostCall.HOLE if isinstance(a, Tracer) else a for a in args),
+            {k: HostCall.HOLE if isinstance(a, Tracer) else a for k, a in kwargs.items()},
+        )
+        inputs = tuple(map(self.value_of, holes))
+        concrete = [self._to_host(self.evaluate(v)) for v in inputs]
+        before = None if state_of is None else state_of.state
+        aval = aval_of(as_payload(call(*concrete)))
+        if state_of is not None:
+            state_of.state = before
+        (output,) = self.add(op_named("host_call"), inputs, {"function": call, "aval": aval}, (aval,), user_line())
+        return GraphTracer(self, output)
+
+    # ------------------------------------------------------------------------------------ questions
+    def concretize(self, tracer, reason):
+        return self.ask(tracer.value, reason)
+
+    def ask(self, value, reason):
+        """The concrete host value of a graph value; its use becomes a split."""
+        if value.is_const:
+            return numpy.asarray(value.const)
+        if value not in self.answers:
+            concrete = self._to_host(self.evaluate(value))
+            self.path.append(self.tree.ask(self.path[-1], self.cursor, value, concrete, f"{user_line()} ({reason})"))
+            self.cursor = 0
+            self.answers[value] = numpy.array(concrete)
+        return self.answers[value].copy()
+
+    def evaluate(self, value):
+        """Run what was recorded and not yet run, with this call's values."""
+
+        def read(v):
+            return v.const if v.is_const else self.concrete[v]
+
+        for node in self.pending:
+            out = node.op(*map(read, node.inputs), **node.params)
+            self.concrete.update(zip(node.outputs, (out,) if node.op.nout == 1 else out, strict=True))
+        self.pending.clear()
+        return read(value)
+
+    @staticmethod
+    def _to_host(payload):
+        if isinstance(payload, (numpy.ndarray, numpy.generic, bool, int, float, complex)):
+            return numpy.asarray(payload)
+        return registry.backend_for(type(payload)).to_host(payload)
+
+
+class Captured:
+    """Where a hidden input comes from: an npx array, read anew in every call, or a NumPy array."""
+
+    __slots__ = ("source", "is_array")
+
+    def __init__(self, source, is_array):
+        self.source, self.is_array = source, is_array
+
+    def __call__(self):
+        return self.source.data_ if self.is_array else self.source
