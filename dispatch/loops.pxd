@@ -46,6 +46,6 @@ cdef object small_unary(int opid, cnp.ndarray a)
 cdef bint small_inplace(int opid, cnp.ndarray a, cnp.ndarray b) noexcept
 cdef bint small_inplace_scalar(int opid, cnp.ndarray a, object scalar) noexcept
 
-# The place of a ufunc in the table, or -1; the operations take -1 and answer that NumPy must do the work.
+# The place in the table of the ufunc of NumPy's with this name, or -1.
 cpdef int unary_place(str ufunc)
 cpdef int binary_place(str ufunc)

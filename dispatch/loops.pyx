@@ -234,8 +234,6 @@ cdef object small_binary_scalar(int opid, cnp.ndarray a, object scalar, bint ref
 
 cdef inline object run_binary(int opid, int place, cnp.ndarray like, const void* a, const void* b, int fixed):
     """The result in an array of the shape of `like`."""
-    if opid < 0:
-        return None
     cdef Entry* entry = &BINARY[opid][place]
     cdef Py_ssize_t n = cnp.PyArray_SIZE(like)
     if entry.loop == NULL or n > SMALL or cnp.PyArray_NDIM(like) == 0:  # NumPy makes a scalar of a 0-d result
@@ -267,7 +265,7 @@ cdef object power(cnp.ndarray a, object exponent):
 
 cdef object small_unary(int opid, cnp.ndarray a):
     cdef int place = type_place(a)
-    if place < 0 or opid < 0:
+    if place < 0:
         return None
     cdef Entry* entry = &UNARY[opid][place]
     cdef Py_ssize_t n = cnp.PyArray_SIZE(a)

@@ -5,7 +5,7 @@ import functools
 import numpy
 
 from . import registry
-from .abstract import Aval, aval_of
+from .abstract import SCALAR_TYPES, Aval, aval_of
 
 
 class _Ops:
@@ -21,12 +21,23 @@ class _Ops:
 ops = _Ops()
 
 
-@functools.lru_cache
 def is_inexact(dtype):
     """Whether values of this dtype have derivatives: floats and complex numbers, those of ml_dtypes too."""
-    if dtype.kind in "fc":
-        return True
+    kind = dtype.kind
+    return kind == "f" or kind == "c" or (kind == "V" and _is_small_float(dtype))
+
+
+@functools.cache
+def _is_small_float(dtype):
     return dtype.type.__module__ == "ml_dtypes" and "float" in dtype.name
+
+
+_SCALARS = frozenset(SCALAR_TYPES)
+
+
+def typed(x):
+    """What has the shape and dtype of a payload or `Aval`: itself, or the `Aval` of a Python scalar."""
+    return aval_of(x) if type(x) in _SCALARS else x
 
 
 def to_aval(value):
@@ -46,54 +57,54 @@ def filled(value, aval):
 
 def conj(x):
     """The complex conjugate; a real payload as it is."""
-    return ops.conjugate(x) if aval_of(x).dtype.kind == "c" else x
+    return ops.conjugate(x) if typed(x).dtype.kind == "c" else x
 
 
 def swap_last(x):
     """The transpose of the last two axes."""
-    n = aval_of(x).ndim
+    n = len(typed(x).shape)
     return ops.transpose(x, axes=(*range(n - 2), n - 1, n - 2))
 
 
 def reshape(x, shape):
     """`x` in this shape; itself where it has it."""
-    return x if aval_of(x).shape == shape else ops.reshape(x, shape=shape)
+    return x if typed(x).shape == shape else ops.reshape(x, shape=shape)
 
 
 def broadcast_to(x, shape):
     """`x` broadcast to this shape; itself where it has it."""
-    return x if aval_of(x).shape == shape else ops.broadcast_to(x, shape=shape)
+    return x if typed(x).shape == shape else ops.broadcast_to(x, shape=shape)
 
 
 def cast(x, dtype):
     """`x` in this dtype: the real part where `dtype` is real and `x` complex."""
-    have = aval_of(x).dtype
+    have = typed(x).dtype
     if have == dtype:
         return x
     if have.kind == "c" and dtype.kind != "c":
         x = ops.real(x)
-        if aval_of(x).dtype == dtype:
+        if typed(x).dtype == dtype:
             return x
     return ops.astype(x, dtype=dtype)
 
 
 def unbroadcast(x, shape):
     """The transpose of broadcasting: `x` summed over the axes that broadcasting `shape` added or enlarged."""
-    have = aval_of(x).shape
+    have = typed(x).shape
     if have == shape:
         return x
     added = len(have) - len(shape)
     axes = tuple(i for i, n in enumerate(have) if i < added or (n != 1 and shape[i - added] == 1))
     if axes:
-        x = ops.sum(x, axis=axes, dtype=aval_of(x).dtype, keepdims=False)
+        x = ops.sum(x, axis=axes, dtype=typed(x).dtype, keepdims=False)
     return reshape(x, shape)
 
 
-def fit_cotangent(ct, aval):
-    """A cotangent brought to the shape and dtype of its operand."""
-    return cast(unbroadcast(ct, aval.shape), aval.dtype)
+def fit_cotangent(ct, operand):
+    """A cotangent brought to the shape and dtype of its operand, which may be an `Aval`."""
+    return cast(unbroadcast(ct, operand.shape), operand.dtype)
 
 
-def fit_tangent(tangent, aval):
-    """A tangent brought to the shape and dtype of its result."""
-    return broadcast_to(cast(tangent, aval.dtype), aval.shape)
+def fit_tangent(tangent, result):
+    """A tangent brought to the shape and dtype of its result, which may be an `Aval`."""
+    return broadcast_to(cast(tangent, result.dtype), result.shape)

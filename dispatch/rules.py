@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy
 
-from .abstract import Aval, aval_of, broadcast_shape, ufunc_rule
+from .abstract import Aval, broadcast_shape, ufunc_rule
 from .batching import batch_by_loop, batch_elementwise, batch_over_axis
-from .op import declare
-from .payloads import broadcast_to, cast, fit_cotangent, fit_tangent, is_inexact, ops, reshape, to_aval, zeros
+from .op import declare as declare_op
+from .payloads import broadcast_to, cast, fit_cotangent, fit_tangent, is_inexact, ops, reshape, to_aval, typed, zeros
 
 ALL_TYPES = tuple("?bBhHiIlLefdFD")
 NUMBERS = tuple("bhilefdFD")
@@ -62,9 +62,19 @@ def example(*operands, types=NUMBERS, domain=(-2.0, 2.0), **params):
     return Example(tuple(Operand(o, *domain) if type(o) is tuple else o for o in operands), params, tuple(types))
 
 
-def examples_of(op):
-    """The examples of an op as a tuple. Declarations may give a function, so that importing them costs nothing."""
-    return tuple(op.examples() if callable(op.examples) else op.examples)
+class Examples:
+    """Examples that are made when they are asked for, so that declaring them costs nothing."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __iter__(self):
+        return iter(self.make())
+
+
+def declare(name, *, examples, **facts):
+    """Declare an op; `examples` may be a function that makes them."""
+    return declare_op(name, examples=Examples(examples) if callable(examples) else examples, **facts)
 
 
 def sampled(function, shape_of=broadcast_shape):
@@ -119,17 +129,18 @@ class _Reader:
         self.reads_ans = "ans" in leading and reads[leading.index("ans")]
         self.reads = tuple(reads[len(leading) :])
         self.avals = tuple(k for k, n in enumerate(operands) if n.endswith("_aval"))
+        self.plain = not (self.avals or self.names)
 
     def __call__(self, leading, args, params):
+        if self.plain:
+            return self.rule(*leading, *args)
         if self.avals:
             args = list(args)
             for k in self.avals:
                 places = range(k, len(args)) if self.open and k == len(self.reads) - 1 else (k,)
                 for j in places:
                     args[j] = to_aval(args[j])
-        if self.names:
-            return self.rule(*leading, *args, **{n: params[n] for n in self.names if n in params})
-        return self.rule(*leading, *args)
+        return self.rule(*leading, *args, **{n: params[n] for n in self.names if n in params})
 
 
 def _kept(readers, nin):
@@ -156,12 +167,12 @@ def _vjp(rules, nin, leading=("g", "ans")):
     with_ans, numbered = "ans" in leading, callable(rules) and nin < 0
 
     def vjp(i, g, ans, args, params):
-        rule, aval = reader(i), to_aval(args[i])
-        if rule is None or not is_inexact(aval.dtype):
+        rule, operand = reader(i), typed(args[i])
+        if rule is None or not is_inexact(operand.dtype):
             return None
         given = (i, g) if numbered else (g,)
         ct = rule((*given, ans) if with_ans else given, args, params)
-        return None if ct is None else fit_cotangent(ct, aval)
+        return None if ct is None else fit_cotangent(ct, operand)
 
     return {"vjp": vjp, **_kept(readers, nin)}
 
@@ -201,10 +212,10 @@ def linear(name, *, transpose, nin, batch=batch_by_loop, **facts):
     reader, _ = _readers(transpose, nin, ("g",))
 
     def jvp(tangents, ans, args, params):
-        if not is_inexact(aval_of(ans).dtype):
+        if not is_inexact(typed(ans).dtype):
             return None
         operands = (
-            a if reader(i) is None else zeros(aval_of(a)) if t is None else t
+            a if reader(i) is None else zeros(typed(a)) if t is None else t
             for i, (t, a) in enumerate(zip(tangents, args))
         )
         return op(*operands, **params)
@@ -227,7 +238,7 @@ def multilinear(name, *, transpose, nin, batch=batch_by_loop, **facts):
 
     def jvp(tangents, ans, args, params):
         terms = (op(*args[:i], t, *args[i + 1 :], **params) for i, t in enumerate(tangents) if t is not None)
-        return fit_tangent(sum(terms, start=next(terms)), aval_of(ans))
+        return fit_tangent(sum(terms, start=next(terms)), typed(ans))
 
     op = declare(name, nin=nin, jvp=jvp, batch=batch, **_vjp(transpose, nin, ("g",)), **facts)
     return op
@@ -278,30 +289,35 @@ def elementwise(name, *, spec, deriv=None, no_deriv=None, nin=None, nout=1, rule
 
 def _elementwise_derivatives(partials, nin, nout):
     def vjp(i, g, ans, args, params):
-        aval = to_aval(args[i])
-        if not is_inexact(aval.dtype):
+        operand, ct = typed(args[i]), None
+        if not is_inexact(operand.dtype):
             return None
-        pairs = zip((g,) if nout == 1 else g, partials[i])
-        terms = [_scale(g_out, d, ans, args, params) for g_out, d in pairs if g_out is not None and d is not None]
-        return fit_cotangent(_total(terms), aval) if terms else None
+        for g_out, partial in zip((g,) if nout == 1 else g, partials[i]):
+            if g_out is not None and partial is not None:
+                ct = _plus(ct, _scale(g_out, partial, ans, args, params))
+        return None if ct is None else fit_cotangent(ct, operand)
 
-    def jvp(tangents, ans, args, params):
-        outs = []
-        for o, out in enumerate((ans,) if nout == 1 else ans):
-            aval = aval_of(out)
-            pairs = [(t, row[o]) for t, row in zip(tangents, partials) if t is not None and row[o] is not None]
-            terms = [_scale(t, d, ans, args, params) for t, d in pairs] if is_inexact(aval.dtype) else []
-            outs.append(fit_tangent(_total(terms), aval) if terms else None)
-        return outs[0] if nout == 1 else tuple(outs)
+    def tangent(o, result, tangents, ans, args, params):
+        total = None
+        if is_inexact(result.dtype):
+            for t, row in zip(tangents, partials):
+                if t is not None and row[o] is not None:
+                    total = _plus(total, _scale(t, row[o], ans, args, params))
+        return None if total is None else fit_tangent(total, result)
+
+    def jvp(tangents, ans, *rest):
+        if nout == 1:
+            return tangent(0, typed(ans), tangents, ans, *rest)
+        return tuple(tangent(o, typed(result), tangents, ans, *rest) for o, result in enumerate(ans))
 
     flat = [d for row in partials for d in row]
     constant = nout == 1 and all(isinstance(d, (int, float, complex)) for d in flat)
     return {"vjp": vjp, "jvp": jvp, "linear": constant, **_kept([d for d in flat if type(d) is _Reader], nin)}
 
 
-def _total(terms):
-    first, *rest = terms
-    return sum(rest, start=first)
+def _plus(total, term):
+    """The sum, where None stands for no term yet."""
+    return term if total is None else total + term
 
 
 def reduction(name, *, deriv=None, no_deriv=None, batch=batch_over_axis, **facts):
@@ -325,26 +341,26 @@ def reduction(name, *, deriv=None, no_deriv=None, batch=batch_over_axis, **facts
 
 
 def _reduction_derivatives(deriv):
-    def kept(value, aval, axis):
-        """A result, or its cotangent, with the reduced axes kept at length 1."""
-        return reshape(value, tuple(1 if k in axis else n for k, n in enumerate(aval.shape)))
+    reads_ans = type(deriv) is _Reader and deriv.reads_ans
 
-    def ans_kept(ans, aval, axis):
-        return kept(ans, aval, axis) if type(deriv) is _Reader and deriv.reads_ans else ans
+    def kept(value, x, axis):
+        """A result, or its cotangent, with the reduced axes kept at length 1."""
+        return reshape(value, tuple(1 if k in axis else n for k, n in enumerate(x.shape)))
 
     def vjp(i, g, ans, args, params):
-        aval, axis = to_aval(args[0]), params["axis"]
-        if deriv is None or not is_inexact(aval.dtype):
+        x, axis = typed(args[0]), params["axis"]
+        if deriv is None or not is_inexact(x.dtype):
             return None
-        ct = _scale(kept(g, aval, axis), deriv, ans_kept(ans, aval, axis), args, params)
-        return cast(broadcast_to(ct, aval.shape), aval.dtype)
+        ans = kept(ans, x, axis) if reads_ans else ans
+        return cast(broadcast_to(_scale(kept(g, x, axis), deriv, ans, args, params), x.shape), x.dtype)
 
     def jvp(tangents, ans, args, params):
-        if deriv is None or tangents[0] is None or not is_inexact(aval_of(ans).dtype):
+        dtype, axis = typed(ans).dtype, params["axis"]
+        if deriv is None or not is_inexact(dtype):
             return None
-        ans_full = ans_kept(ans, aval_of(args[0]), params["axis"])
-        terms = _scale(tangents[0], deriv, ans_full, args, params)
-        return ops.sum(terms, axis=params["axis"], dtype=aval_of(ans).dtype, keepdims=params["keepdims"])
+        ans = kept(ans, typed(args[0]), axis) if reads_ans else ans
+        terms = _scale(tangents[0], deriv, ans, args, params)
+        return ops.sum(terms, axis=axis, dtype=dtype, keepdims=params["keepdims"])
 
     readers = [deriv] if type(deriv) is _Reader else []
     return {"vjp": vjp, "jvp": jvp, "linear": deriv == 1, **_kept(readers, 1)}

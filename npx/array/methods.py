@@ -13,6 +13,7 @@ from npx.array.flat import flatiter
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, on_host, payload, wrap, wrap_like
 from npx.array.views import read, view_of
+from npx.dispatch.interpreter import Tracer
 from npx.array.calling import make_wrapper
 
 #: methods that write into the array itself
@@ -50,14 +51,14 @@ def _attribute(name):
         return traced_attribute(self, p, name)
 
     def put(self, value):
-        p = read(self)
+        p, v = read(self), payload(value)
+        if name in ("real", "imag") and (isinstance(v, Tracer) or not isinstance(p, numpy.ndarray)):
+            getattr(self, name)[...] = value
+            return
         if not isinstance(p, numpy.ndarray):
-            if name in ("real", "imag"):
-                getattr(self, name)[...] = value
-                return
             raise TypeError(f"cannot set {name} of an array that is not in host memory")
         protect_memory(p)
-        setattr(p, name, payload(value))
+        setattr(p, name, v)
 
     return property(get, put, doc=original.__doc__)
 

@@ -167,7 +167,12 @@ cdef inline object _index(object k):
     """An index or value without npx arrays, where all of them are on the host; ABSENT where one is not."""
     if isinstance(k, ndarray):
         return (<ndarray>k).data_ if _plain(<ndarray>k) else ABSENT
-    if type(k) is tuple or type(k) is list:
+    if type(k) is tuple:
+        for item in <tuple>k:
+            if type(item) is not slice and type(item) is not int and item is not None and item is not Ellipsis:
+                return slow.host_sequence(k, ABSENT)
+        return k
+    if type(k) is list:
         return slow.host_sequence(k, ABSENT)
     return ABSENT if isinstance(k, _Tracer) else k
 

@@ -272,7 +272,8 @@ def set_shape(x, shape):
     if x.base_ is None:
         x.data_, x.version = payload(flat), x.version + 1
     else:
-        x.base_, x.view_, x.data_ = flat.base_, flat.view_, flat.data_
+        before = view_of(x.base_, x.view_.name, x.view_.arrays, **x.view_.params)
+        x.base_, x.view_, x.data_, x.version = before, flat.view_, flat.data_, flat.version
 
 
 core.install(sys.modules[__name__], importlib.import_module("npx.array.methods").members())

@@ -9,10 +9,17 @@ rules. Runs are remembered.
 import functools
 import itertools
 import warnings
+from typing import NamedTuple
 
 import numpy
 
 from npx.dispatch.abstract import SCALAR_TYPES, Aval, aval_of
+
+
+class _List(NamedTuple):
+    """A list among the arguments, hashable."""
+
+    items: tuple
 
 
 def dry_run(function, args, kwargs):
@@ -55,11 +62,14 @@ def _run(function, args, kwargs, length):
 
 def _describe(value):
     """An argument as a hashable value, with the `Aval` of an array in its place; options as they are."""
-    if isinstance(value, (tuple, list)):
+    if type(value) is list:
+        return _List(tuple(map(_describe, value)))
+    if isinstance(value, tuple):
         return tuple(map(_describe, value))
     if type(value) in SCALAR_TYPES:  # an int may be out of bounds for a dtype, all floats are alike
         return Aval((), numpy.dtype(type(value)), type(value)) if type(value) in (float, complex) else value
-    return aval_of(value) if hasattr(value, "shape") and hasattr(value, "dtype") else value
+    is_array = hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, type)
+    return aval_of(value) if is_array else value
 
 
 def _short_lengths(described):
@@ -84,6 +94,6 @@ def _avals(described):
 def _stand_in(value, length):
     if type(value) is Aval:
         return value.weak(1) if value.weak else numpy.ones(tuple(map(length, value.shape)), value.dtype)
-    if isinstance(value, tuple) and any(True for _ in _avals(value)):
-        return tuple(_stand_in(item, length) for item in value)
-    return value
+    if type(value) is _List:
+        return [_stand_in(item, length) for item in value.items]
+    return tuple(_stand_in(item, length) for item in value) if isinstance(value, tuple) else value

@@ -64,8 +64,10 @@ cdef class ufunc:
         self.numpy = numpy_ufunc
         self.nin = numpy_ufunc.nin
         self.operands = self.nin if self.nin <= 2 and numpy_ufunc.nout == 1 else 0
-        find = unary_place if self.operands == 1 else binary_place
-        self.small = find(numpy_ufunc.__name__)
+        self.small = -1
+        if getattr(numpy, numpy_ufunc.__name__, None) is numpy_ufunc:  # others may bear the name of one of NumPy's
+            find = unary_place if self.operands == 1 else binary_place
+            self.small = find(numpy_ufunc.__name__)
         self.vectorcall = <vectorcallfunc>call
 
     def __call__(self, *args, **kwargs):
@@ -81,7 +83,7 @@ cdef class ufunc:
         return wrap_host(PyObject_CallOneArg(self.numpy, p) if r is None else r)
 
     cdef object binary(self, object x, object y):
-        """The result for arrays in host memory or one such array and a Python scalar, else None."""
+        """The result for arrays in host memory or one such array and a scalar, else None."""
         cdef object p, q, r = None
         cdef PyObject* operands[2]
         if on_host(x):
@@ -90,13 +92,13 @@ cdef class ufunc:
                 q = (<ndarray>y).data_
                 if self.small >= 0:
                     r = small_binary(self.small, <cnp.ndarray>p, <cnp.ndarray>q)
-            elif type(y) is float or type(y) is int:
+            elif type(y) is float or cnp.PyArray_IsAnyScalar(y):
                 q = y
                 if self.small >= 0:
                     r = small_binary_scalar(self.small, <cnp.ndarray>p, y, False)
             else:
                 return None
-        elif on_host(y) and (type(x) is float or type(x) is int):
+        elif (type(x) is float or cnp.PyArray_IsAnyScalar(x)) and on_host(y):
             p, q = x, (<ndarray>y).data_
             if self.small >= 0:
                 r = small_binary_scalar(self.small, <cnp.ndarray>q, x, True)
@@ -251,7 +253,7 @@ cdef object protect_outputs(ufunc self, str method, list payloads, Py_ssize_t n,
 
 cdef inline object wrap_host(object result):
     """Wrap one result of NumPy's."""
-    return result if cnp.PyArray_CheckScalar(result) else wrap(result)
+    return result if cnp.PyArray_IsAnyScalar(result) else wrap(result)
 
 
 cdef object wrap_given(object result, list arguments):

@@ -57,7 +57,9 @@ class _Call:
         if self.outs is not None:
             self.dtype = self.options.get("dtype")
             if self.dtype is None:
-                self.dtype = self.ufunc.resolve_dtypes((self.outs[0].dtype, self.aval.dtype, None), reduction=True)[2]
+                self.dtype = self.ufunc.resolve_dtypes(
+                    (self.outs[0].dtype, self.aval.dtype, None), reduction=True, casting="unsafe"
+                )[2]
         self.dtype = numpy.dtype(self.dtype)
 
     def op(self, *operands, **params):
@@ -195,7 +197,7 @@ def _refuse_at(ufunc, args, kwargs):
     """Raise NumPy's error for the arguments of `at`."""
     if args and isinstance(args[0], numpy.ndarray):
         outputs(ufunc, {"out": args[0]})
-    ufunc.numpy.at(*(None,) * len(args), **kwargs)
+    numpy.ufunc.at(ufunc.numpy, *(None,) * len(args), **kwargs)
 
 
 def _element(v):

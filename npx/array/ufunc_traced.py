@@ -19,6 +19,8 @@ from npx.dispatch.debug import count_round_trip
 from npx.dispatch.interpreter import Tracer, top_tracer
 from npx.dispatch.payloads import broadcast_to, cast, is_inexact, ops, reshape
 
+registry.declare_all()  # this module is imported when something is first traced
+
 #: keywords that say which loop to take
 LOOP_OPTIONS = frozenset(("dtype", "sig", "signature", "casting"))
 
@@ -28,6 +30,8 @@ def call(ufunc, *args, **kwargs):
     answered, result = override(ufunc, "__call__", args, kwargs)
     if answered:
         return result
+    if not ufunc.nin <= len(args) <= ufunc.nargs:
+        ufunc.numpy(*(1,) * len(args))  # raises
     if len(args) > ufunc.nin and "out" not in kwargs:
         args, kwargs = args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :]}
     inputs = tuple(map(operand, args))
@@ -62,9 +66,12 @@ def array_operand(x):
 def array_options(kwargs):
     """Keyword arguments with payloads for the arrays among them, but for ``out``."""
     found = dict(kwargs)
-    for name in ("where", "initial"):
-        if not isinstance(found.get(name), (bool, type(None))):
-            found[name] = operand(found[name])
+    if found.get("initial") is not None:
+        found["initial"] = operand(found["initial"])
+    if found.get("where", True) is not True:
+        found["where"] = operand(found["where"])
+        if not hasattr(kwargs["where"], "dtype"):  # NumPy makes a mask of what is no array
+            found["where"] = cast(array_operand(found["where"]), numpy.dtype(bool))
     return found
 
 
@@ -134,15 +141,19 @@ def as_array(p):
 
 
 # ---------------------------------------------------------------------------------------------------------- the op
-_ops = {}
+_ops = {}  # NumPy's ufunc, or a bound method of one -> its op
 
 
 def op_of(function):
     """The op that a NumPy ufunc, or a bound method of one, is the specification of; None if there is none."""
-    found = _ops.get(function)
-    if found is None:
-        found = _ops[function] = next((op for op in registry.OPS.values() if op.spec == function), None)
-    return found
+    if not _ops:
+        _ops.update((op.spec, op) for op in registry.OPS.values() if isinstance(_owner(op.spec), numpy.ufunc))
+    return _ops.get(function)
+
+
+def _owner(spec):
+    """The object that a bound method belongs to; anything else itself."""
+    return getattr(spec, "__self__", spec)
 
 
 def apply(ufunc, inputs):
@@ -172,14 +183,19 @@ def _cast_operands(ufunc, inputs, options):
         return inputs
     signature = options.get("signature", options.get("sig"))
     if options.get("dtype") is not None:
-        signature = (None,) * ufunc.nin + (numpy.dtype(options["dtype"]),) * ufunc.nout
+        signature = (None,) * ufunc.nin + (_dtype(options["dtype"]),) * ufunc.nout
     elif isinstance(signature, (tuple, list)):
-        signature = tuple(s if s is None else numpy.dtype(s) for s in signature)
+        signature = tuple(s if s is None else _dtype(s) for s in signature)
     if signature is None:
         return inputs
     keys = tuple(type_key(aval_of(p)) for p in inputs) + (None,) * ufunc.nout
     dtypes = ufunc.resolve_dtypes(keys, signature=signature, casting=options.get("casting", "same_kind"))
     return tuple(cast_operand(p, dtype) for p, dtype in zip(inputs, dtypes))
+
+
+def _dtype(given):
+    """A dtype, also where NumPy's class of it is given."""
+    return given() if isinstance(given, type) and issubclass(given, numpy.dtype) else numpy.dtype(given)
 
 
 def cast_operand(p, dtype):
@@ -190,7 +206,7 @@ def cast_operand(p, dtype):
 def _harmless_operand(ufunc, p, where):
     """An operand with a value in the places that `where` leaves out at which nothing can go wrong.
 
-    NumPy does not compute there: no warning may come from there, nor an infinite derivative that makes 0 times it a nan.
+    NumPy computes nothing there: no warning may come from there, and no infinite derivative: 0 times it is nan.
     """
     if type(p) in SCALAR_TYPES:
         return p

@@ -1,0 +1,1 @@
+"""The host compiler: a graph becomes machine code, library calls and views (see `lower`)."""

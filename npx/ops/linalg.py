@@ -1,0 +1,301 @@
+"""Linear algebra: the LAPACK routines that `numpy.linalg` is written with, under NumPy's names for them.
+
+Suffixes say which triangle of a Hermitian matrix a routine reads, ``_lo`` or ``_up``; the other one has no influence on
+the result and therefore a zero derivative. Where a matrix is singular, or eigenvalues are equal, derivatives that do
+not exist come out as NaN or infinity.
+"""
+
+import numpy
+from numpy.linalg import _umath_linalg
+
+from npx.dispatch.abstract import aval_of
+from npx.dispatch.payloads import conj, ops, reshape, swap_last
+from npx.dispatch.rules import example, primitive
+
+from .contractions import column, row
+from .gufuncs import batch_gufunc, gufunc_rule
+
+TYPES = tuple("fdFD")
+
+
+def routine(name, examples, **facts):
+    """Declare the op of a routine; `examples` is a function, `facts` are derivatives or the reason for having none."""
+    gufunc = getattr(_umath_linalg, name)
+    return primitive(
+        name,
+        kind="linalg",
+        nin=gufunc.nin,
+        nout=gufunc.nout,
+        spec=gufunc,
+        rule=gufunc_rule(gufunc),
+        batch=batch_gufunc,
+        examples=examples,
+        **facts,
+    )
+
+
+def adjoint(x):
+    """The conjugate transpose of each matrix."""
+    return conj(swap_last(x))
+
+
+def scalar(v):
+    """Numbers as matrices of one element."""
+    return reshape(v, (*aval_of(v).shape, 1, 1))
+
+
+def trace(x):
+    """The sum of the diagonal of each matrix."""
+    n = aval_of(x).ndim
+    diagonal = ops.diagonal(x, offset=0, axis1=n - 2, axis2=n - 1)
+    return ops.sum(diagonal, axis=(n - 2,), dtype=aval_of(x).dtype, keepdims=False)
+
+
+# ---------------------------------------------------------------------------------------------------------- examples
+
+
+def general(shape, code):
+    """Well conditioned matrices without symmetry."""
+    n = int(numpy.prod(shape))
+    x = numpy.cos(numpy.arange(n)) + (0.5j * numpy.sin(numpy.arange(n)) if code in "FD" else 0)
+    return (x.reshape(shape) + 2 * numpy.eye(shape[-1])).astype(code)
+
+
+def positive(shape, code):
+    """Positive definite matrices."""
+    x = general(shape, "D" if code in "FD" else "d")
+    return (x @ x.conj().swapaxes(-1, -2)).astype(code)
+
+
+def square_examples(make):
+    yield from (example(make((3, 3), code), types=code) for code in TYPES)
+    yield from (example(make(shape, code), types=code) for shape in ((2, 1, 2, 2), (1, 1)) for code in "dD")
+    yield example(numpy.zeros((0, 3, 3)), types="d")
+
+
+def eigenvector_examples():
+    """Without complex double precision: there tests take differences, and LAPACK's choice of phases has none."""
+    yield from (e for e in square_examples(positive) if "D" not in e.types)
+
+
+# ----------------------------------------------------------------------------------------- systems and determinants
+
+
+routine(
+    "inv",
+    lambda: square_examples(general),
+    vjp=(lambda g, ans, _x: -(swap_last(ans) @ g @ swap_last(ans)),),
+    jvp=lambda tangents, ans, args, params: -(ans @ tangents[0] @ ans),
+)
+
+
+def _solve_jvp(solve, product):
+    """``A x = b`` differentiated: ``A dx = db - dA x``; the ops that solve and multiply are given by name."""
+
+    def jvp(tangents, ans, args, params):
+        ta, tb = tangents
+        change = tb if ta is None else -getattr(ops, product)(ta, ans)
+        if ta is not None and tb is not None:
+            change = tb + change
+        return getattr(ops, solve)(args[0], change)
+
+    return jvp
+
+
+routine(
+    "solve",
+    lambda: (
+        *(example(general((3, 3), code), (3, 2), types=code) for code in TYPES),
+        example(general((2, 2), "d"), (4, 2, 1), types="dD"),
+        example(general((4, 2, 2), "D"), (2, 3), types="D"),
+    ),
+    vjp=(
+        lambda g, ans, a, _b: -(ops.solve(swap_last(a), g) @ swap_last(ans)),
+        lambda g, _ans, a, _b: ops.solve(swap_last(a), g),
+    ),
+    jvp=_solve_jvp("solve", "matmul"),
+)
+
+routine(
+    "solve1",
+    lambda: (
+        *(example(general((3, 3), code), (3,), types=code) for code in TYPES),
+        example(general((4, 2, 2), "d"), (2,), types="d"),
+        example(general((2, 2), "d"), (4, 2), types="d"),
+    ),
+    vjp=(
+        lambda g, ans, a, _b: -(column(ops.solve1(swap_last(a), g)) * row(ans)),
+        lambda g, _ans, a, _b: ops.solve1(swap_last(a), g),
+    ),
+    jvp=_solve_jvp("solve1", "matvec"),
+)
+
+routine(
+    "det",
+    lambda: square_examples(general),
+    vjp=(lambda g, ans, x: scalar(g * ans) * swap_last(ops.inv(x)),),
+    jvp=lambda tangents, ans, args, params: ans * trace(ops.solve(args[0], tangents[0])),
+)
+
+
+def _slogdet_vjp(g, ans, x):
+    """``log(det)`` has the derivative ``inv(x).T``; its real part is logdet, its imaginary part turns the sign."""
+    g_sign, g_log = g
+    weight = 0.0 if g_log is None else g_log
+    if g_sign is not None and aval_of(x).dtype.kind == "c":
+        weight = weight + 1j * ops.imag(g_sign * ans[0])
+    return scalar(weight) * swap_last(ops.inv(x))
+
+
+def _slogdet_jvp(tangents, ans, args, params):
+    change = trace(ops.solve(args[0], tangents[0]))
+    if aval_of(change).dtype.kind != "c":
+        return None, change
+    return ans[0] * (1j * ops.imag(change)), ops.real(change)
+
+
+routine("slogdet", lambda: square_examples(general), vjp=(_slogdet_vjp,), jvp=_slogdet_jvp)
+
+
+# ------------------------------------------------------------------------------------------------ Hermitian matrices
+
+
+def _masked(x, mask):
+    return ops.where(mask, x, 0)
+
+
+def _strict_triangle(x, lower):
+    n = aval_of(x).shape[-1]
+    mask = numpy.tri(n, k=-1, dtype=bool)
+    return _masked(x, mask if lower else mask.T)
+
+
+def _real_diagonal(x):
+    return _masked(ops.real(x), numpy.eye(aval_of(x).shape[-1], dtype=bool))
+
+
+def hermitian(x, lower):
+    """The Hermitian matrix that LAPACK takes a triangle of `x` for."""
+    triangle = _strict_triangle(x, lower)
+    return triangle + adjoint(triangle) + _real_diagonal(x)
+
+
+def to_triangle(g, lower):
+    """The transpose of `hermitian`."""
+    return _strict_triangle(g + adjoint(g), lower) + _real_diagonal(g)
+
+
+def _half(x):
+    """The lower triangle, half of the diagonal."""
+    return _strict_triangle(x, True) + 0.5 * _real_diagonal(x)
+
+
+def _cholesky_vjp(g, factor):
+    """The cotangent of the Hermitian matrix whose lower factor is `factor`."""
+    left = ops.solve(swap_last(factor), _half(swap_last(factor) @ g))
+    return swap_last(ops.solve(adjoint(factor), swap_last(left)))
+
+
+def _cholesky_jvp(change, factor):
+    """The change of the lower factor with the Hermitian matrix."""
+    left = ops.solve(factor, change)
+    return factor @ _half(adjoint(ops.solve(factor, adjoint(left))))
+
+
+routine(
+    "cholesky_lo",
+    lambda: square_examples(positive),
+    vjp=(lambda g, ans, _x: to_triangle(_cholesky_vjp(g, ans), True),),
+    jvp=lambda tangents, ans, args, params: _cholesky_jvp(hermitian(tangents[0], True), ans),
+)
+
+routine(
+    "cholesky_up",
+    lambda: square_examples(positive),
+    vjp=(lambda g, ans, _x: to_triangle(_cholesky_vjp(adjoint(g), adjoint(ans)), False),),
+    jvp=lambda tangents, ans, args, params: adjoint(_cholesky_jvp(hermitian(tangents[0], False), adjoint(ans))),
+)
+
+
+def _inverse_gaps(w):
+    """``1 / (w[j] - w[i])``, zero on the diagonal."""
+    diagonal = numpy.eye(aval_of(w).shape[-1], dtype=bool)
+    return _masked(1 / ops.where(diagonal, 1, row(w) - column(w)), ~diagonal)
+
+
+def _eigh_vjp(lower):
+    def vjp(g, ans, _x):
+        g_w, g_v = g
+        w, v = ans
+        inner = 0 if g_v is None else _inverse_gaps(w) * (swap_last(v) @ g_v)
+        if g_w is not None:
+            inner = inner + _masked(column(g_w), numpy.eye(aval_of(w).shape[-1], dtype=bool))
+        return to_triangle(conj(v) @ inner @ swap_last(v), lower)
+
+    return vjp
+
+
+def _eigh_jvp(lower):
+    def jvp(tangents, ans, args, params):
+        w, v = ans
+        inner = adjoint(v) @ hermitian(tangents[0], lower) @ v
+        n = aval_of(inner).ndim
+        return ops.real(ops.diagonal(inner, offset=0, axis1=n - 2, axis2=n - 1)), v @ (_inverse_gaps(w) * inner)
+
+    return jvp
+
+
+def _eigvalsh_vjp(name, lower):
+    def vjp(g, _ans, x):
+        _, v = getattr(ops, name)(x)
+        return to_triangle((conj(v) * row(g)) @ swap_last(v), lower)
+
+    return vjp
+
+
+def _eigvalsh_jvp(name, lower):
+    def jvp(tangents, ans, args, params):
+        _, v = getattr(ops, name)(args[0])
+        change = conj(v) * (hermitian(tangents[0], lower) @ v)
+        return ops.real(ops.sum(change, axis=(aval_of(v).ndim - 2,), dtype=aval_of(v).dtype, keepdims=False))
+
+    return jvp
+
+
+for triangle in ("lo", "up"):
+    is_lower, both = triangle == "lo", f"eigh_{triangle}"
+    routine(both, eigenvector_examples, vjp=(_eigh_vjp(is_lower),), jvp=_eigh_jvp(is_lower))
+    routine(
+        f"eigvalsh_{triangle}",
+        lambda: square_examples(positive),
+        vjp=(_eigvalsh_vjp(both, is_lower),),
+        jvp=_eigvalsh_jvp(both, is_lower),
+    )
+
+
+# --------------------------------------------------------------------------------- singular values and eigenvalues
+
+
+def _svd_vjp(g, _ans, x):
+    u, _, vh = ops.svd_s(x)
+    return (conj(u) * row(g)) @ conj(vh)
+
+
+def _svd_jvp(tangents, ans, args, params):
+    u, _, vh = ops.svd_s(args[0])
+    change = conj(u) * (tangents[0] @ adjoint(vh))
+    return ops.real(ops.sum(change, axis=(aval_of(u).ndim - 2,), dtype=aval_of(u).dtype, keepdims=False))
+
+
+def _tall_examples():
+    yield from (example(general((3, 3), code)[:, :2], types=code) for code in TYPES)
+    yield example(general((2, 3, 3), "d")[:, :2], types="d")
+
+
+UNWRITTEN = "npx has no derivative of it yet"
+
+routine("svd", _tall_examples, vjp=(_svd_vjp,), jvp=_svd_jvp)
+for name in ("svd_s", "svd_f"):
+    routine(name, _tall_examples, no_deriv=UNWRITTEN)
+for name in ("eig", "eigvals"):
+    routine(name, lambda: square_examples(general), no_deriv=UNWRITTEN)

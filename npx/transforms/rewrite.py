@@ -1,0 +1,236 @@
+"""Rewrites of graphs: what a graph computes stays the same, with less work.
+
+One pass from first node to last applies, to each node, the rules of `RULES` in order, then looks for an equal node
+before it; a pass back drops what nobody reads. Ops with an effect are left alone by all of them.
+"""
+
+import numpy
+
+from npx.dispatch import registry
+from npx.dispatch.abstract import SCALAR_TYPES, Hole
+from npx.dispatch.graph import Graph, Node, constant
+
+#: constants larger than this are not made by folding, unless their operands are as large
+FOLDED_BYTES = 4096
+
+HOST_TYPES = (numpy.ndarray, numpy.generic, *SCALAR_TYPES)
+
+
+def rewrite(graph):
+    """A graph that computes the same outputs.
+
+    Parameters
+    ----------
+    graph : Graph
+        Left as it is.
+
+    Returns
+    -------
+    Graph
+        With the same inputs. Constants are folded, nodes that change nothing and repeated ones are gone, and so are
+        those that no output needs.
+    """
+    return without_dead_nodes(simplified(graph))
+
+
+# ------------------------------------------------------------------------------------------------------------ rules
+
+
+def fold_constants(node, emit):
+    """A node of host constants is a constant; a broadcast one stays small."""
+    if not node.inputs or node.op.nout != 1 or node.op.name == "broadcast_to":
+        return None
+    if not all(v.is_const and isinstance(v.const, HOST_TYPES) for v in node.inputs):
+        return None
+    aval = node.outputs[0].aval
+    if aval.nbytes > max(FOLDED_BYTES, sum(v.aval.nbytes for v in node.inputs)):
+        return None
+    try:
+        with numpy.errstate(all="ignore"):
+            result = numpy.asarray(node.op(*(v.const for v in node.inputs), **node.params))
+    except Exception:  # it belongs to the call, not to the compilation
+        return None
+    if result.shape != aval.shape or result.dtype != aval.dtype:
+        return None
+    return constant(result.item() if aval.weak else result)
+
+
+def drop_identity(node, emit):
+    """Some ops return their first operand for certain params and dtypes."""
+    unchanged = IDENTITIES.get(node.op.name)
+    if unchanged is None or node.outputs[0].aval != node.inputs[0].aval or not unchanged(node):
+        return None
+    return node.inputs[0]
+
+
+def _is_real(node):
+    return node.inputs[0].aval.dtype.kind != "c"
+
+
+def _takes_all(index):
+    return all(item == (None, None, None) for item in index)
+
+
+#: op name -> whether a node whose result has the operand's shape and dtype returns it. `copy` may: values are immutable
+IDENTITIES = {
+    "astype": lambda node: True,
+    "broadcast_to": lambda node: True,
+    "conjugate": _is_real,
+    "copy": lambda node: True,
+    "getitem": lambda node: _takes_all(node.params["index"]),
+    "positive": lambda node: True,
+    "real": lambda node: True,
+    "reshape": lambda node: True,
+    "transpose": lambda node: node.params["axes"] == tuple(range(len(node.params["axes"]))),
+}
+
+
+def drop_neutral_operand(node, emit):
+    """``x * 1``, ``x / 1``, ``x - 0``, ``x ** 1`` are x, to the last bit."""
+    neutral = NEUTRAL.get(node.op.name)
+    if neutral is None or node.outputs[0].aval.dtype.kind == "c":
+        return None
+    number, places = neutral
+    for place in places:
+        if node.inputs[1 - place].aval == node.outputs[0].aval and is_uniformly(node.inputs[place], number):
+            return node.inputs[1 - place]
+    return None
+
+
+#: op name -> the number that changes nothing, and the places of the operands where it does not
+NEUTRAL = {"multiply": (1, (0, 1)), "divide": (1, (1,)), "power": (1, (1,)), "subtract": (0, (1,))}
+
+
+def is_uniformly(value, number):
+    """Whether all elements of `value` are known to equal `number`, and not to be minus zero."""
+    while value.node is not None and value.node.op.name == "broadcast_to":
+        value = value.node.inputs[0]
+    if not value.is_const or value.aval.ndim or value.aval.dtype.kind not in "biuf":
+        return False
+    known = numpy.asarray(value.const)
+    return bool(known == number and not numpy.signbit(known.astype(float)))
+
+
+def join_repeated(node, emit):
+    """A reshape of a reshape is one reshape; likewise `broadcast_to` and `transpose`."""
+    name, inner = node.op.name, node.inputs[0].node if node.inputs else None
+    if inner is None or inner.op is not node.op or name not in ("reshape", "broadcast_to", "transpose"):
+        return None
+    params = node.params
+    if name == "transpose":
+        params = {"axes": tuple(inner.params["axes"][a] for a in params["axes"])}
+    return emit(node, inner.inputs, params)
+
+
+def read_what_was_written(node, emit):
+    """``y[i]`` right after ``y[i] = v`` is v."""
+    write = node.inputs[0].node if node.inputs else None
+    if node.op.name != "getitem" or write is None or write.op.name != "setitem":
+        return None
+    index = node.params["index"]
+    if write.params["index"] != index or any(type(item) is Hole for item in index):
+        return None
+    written = write.inputs[1]
+    return written if written.aval == node.outputs[0].aval else None
+
+
+def write_all(node, emit):
+    """``y[:] = v`` is v, broadcast; y is not needed."""
+    if node.op.name != "setitem" or not _takes_all(node.params["index"]):
+        return None
+    target, written = node.outputs[0].aval, node.inputs[1]
+    if written.aval.weak or written.aval.dtype != target.dtype or written.aval.ndim > target.ndim:
+        return None
+    if written.aval.shape == target.shape:
+        return written
+    return emit(node, (written,), {"shape": target.shape}, op=registry.op("broadcast_to"))
+
+
+#: tried in this order; each is ``rule(node, emit) -> Value or None``, where ``emit(node, inputs, params, op=None)``
+#: records another node in the place of `node`
+RULES = (
+    fold_constants,
+    drop_identity,
+    drop_neutral_operand,
+    join_repeated,
+    read_what_was_written,
+    write_all,
+)
+
+
+# ----------------------------------------------------------------------------------------------------------- passes
+
+
+def simplified(graph):
+    """Apply the rules, and compute equal things once."""
+    return _Pass(graph).result
+
+
+class _Pass:
+    def __init__(self, graph):
+        self.new = {}  # Value of the old graph -> Value of the new one
+        self.known = {}  # what a node computes -> its outputs
+        self.nodes = []
+        for node in graph.nodes:
+            inputs = tuple(self.new.get(v, v) for v in node.inputs)
+            if inputs != node.inputs:
+                node_ = Node(node.op, inputs, node.params, [v.aval for v in node.outputs], node.where, node.regions)
+            else:
+                node_ = node
+            self.new.update(zip(node.outputs, self.add(node_), strict=True))
+        outputs = [self.new.get(v, v) for v in graph.outputs]
+        self.result = Graph(graph.inputs, self.nodes, outputs, graph.name)
+
+    def add(self, node):
+        """Record a node, or find what it computes; returns its outputs."""
+        if node.op.effect or node.regions:
+            self.nodes.append(node)
+            return node.outputs
+        for rule in RULES:
+            found = rule(node, self.emit)
+            if found is not None:
+                return (found,)
+        key = computation(node)
+        if key is None:
+            self.nodes.append(node)
+            return node.outputs
+        if key not in self.known:
+            self.nodes.append(node)
+            self.known[key] = node.outputs
+        return self.known[key]
+
+    def emit(self, node, inputs, params, op=None):
+        """Record a node with other inputs, which says the same `where`; returns its one output."""
+        avals = [node.outputs[0].aval]
+        return self.add(Node(op or node.op, inputs, params, avals, node.where))[0]
+
+
+def computation(node):
+    """A key that equal computations share, or None."""
+    key = (node.op, tuple(map(_identity, node.inputs)), tuple((k, type(p), p) for k, p in node.params.items()))
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _identity(value):
+    """A key that values share which are known to be equal."""
+    if not value.is_const or not isinstance(value.const, HOST_TYPES):
+        return value
+    if isinstance(value.const, SCALAR_TYPES):
+        return type(value.const), repr(value.const)
+    if value.aval.dtype.hasobject or value.aval.nbytes > FOLDED_BYTES:
+        return value
+    return value.aval, value.const.tobytes()
+
+
+def without_dead_nodes(graph):
+    """Drop nodes whose results are not needed."""
+    needed, kept = set(graph.outputs), []
+    for node in reversed(graph.nodes):
+        if node.op.effect or not needed.isdisjoint(node.outputs):
+            needed.update(node.inputs)
+            kept.append(node)
+    return Graph(graph.inputs, reversed(kept), graph.outputs, graph.name)

@@ -1,0 +1,98 @@
+"""Pytrees: arguments and results as flat lists of leaves, and words for them in messages.
+
+Tuples, lists, dicts, namedtuples and what is registered with `optree` are nodes; None is a node without leaves;
+anything else, arrays and numbers among it, is a leaf. `optree` is imported by the first transform that is called.
+"""
+
+import functools
+import inspect
+
+
+@functools.cache
+def _optree():
+    import optree
+
+    return optree
+
+
+def flatten(tree):
+    """The leaves of a tree and its structure (``structure.unflatten(leaves)`` builds it again)."""
+    return _optree().tree_flatten(tree)
+
+
+def leaves(tree):
+    """The leaves of a tree."""
+    return _optree().tree_leaves(tree)
+
+
+def map_leaves(function, tree, *rest):
+    """A tree of the same structure with `function` applied to its leaves, and to those of further trees like it."""
+    return _optree().tree_map(function, tree, *rest)
+
+
+def leaves_like(structure, tree, what):
+    """The leaves of a tree that must have a given structure.
+
+    Raises
+    ------
+    TypeError
+        It has another one; the message calls the tree `what`.
+    """
+    found, other = flatten(tree)
+    if other != structure:
+        raise TypeError(f"{what} must have the structure {describe(structure)}, got {describe(other)}")
+    return found
+
+
+def spread(prefix, tree, what):
+    """One value for each leaf of `tree`, from a tree of ints and None that may end above its leaves.
+
+    Parameters
+    ----------
+    prefix : pytree of int or None
+    tree : pytree
+    what : str
+        What to call `prefix` in messages.
+
+    Raises
+    ------
+    ValueError
+        `prefix` is not a prefix of `tree`.
+    TypeError
+        A leaf of `prefix` is neither an int nor None.
+    """
+    values, structure = _optree().tree_flatten(prefix, is_leaf=lambda node: node is None)
+    for value in values:
+        if value is not None and (not hasattr(value, "__index__") or isinstance(value, bool)):
+            raise TypeError(f"{what} must hold integers and None, got {value!r}")
+    try:
+        subtrees = structure.flatten_up_to(tree)
+    except ValueError as error:
+        raise ValueError(f"{what}={prefix!r} does not match the structure of the values it is for: {error}") from None
+    return [value for value, subtree in zip(values, subtrees, strict=True) for _ in leaves(subtree)]
+
+
+def describe(structure):
+    """A structure in words for messages: ``(*, {'w': *})``."""
+    return str(structure).removeprefix("PyTreeSpec(").removesuffix(")")
+
+
+def name_of(fun):
+    """What to call a function in messages."""
+    while isinstance(fun, functools.partial):
+        fun = fun.func
+    return getattr(fun, "__name__", None) or repr(fun)
+
+
+def argument_name(fun, position):
+    """What to call an argument in messages: its name in the signature of `fun`, where it has one, and its position."""
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (TypeError, ValueError):
+        return f"argument {position}"
+    if position < len(parameters) and parameters[position].kind in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        return f"argument {parameters[position].name!r} (position {position})"
+    return f"argument {position}"
