@@ -10,9 +10,11 @@ import npx.array
 import npx.kernels.elementwise
 from npx import namespace as _namespace
 from npx._version import __version__
+from npx.array import upward as _upward
 from npx.dispatch import registry as _registry
 from npx.transforms import EXPORTS as _TRANSFORMS
 
+_upward.MODULES.update(api="npx.api", namespace="npx.namespace", package="npx")
 _registry.DECLARATIONS.append(lambda: _importlib.import_module("npx.ops"))
 _namespace.mirror(globals(), "numpy", extra=_TRANSFORMS)
 array = __getattr__("array")  # noqa: F821  (the package npx.array took the name when it was imported)

@@ -1,8 +1,8 @@
 """NumPy's public names, served by npx.
 
 Nothing here lists NumPy's functions: a name of ``npx.x`` is looked up in ``numpy.x`` when it is first used, and
-`expose` decides by what it finds there. Functions become wrappers (`npx.array.calling`), ufuncs npx's ufuncs, modules their
-mirrors; classes, scalar types, constants and exceptions are NumPy's own, but for the few classes that hold arrays.
+`expose` decides by what it finds there. Functions become wrappers (`npx.array.calling`), ufuncs npx's ufuncs, modules
+their mirrors; classes, scalar types, constants and exceptions are NumPy's own, but for the few classes that hold arrays.
 """
 
 import functools

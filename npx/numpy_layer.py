@@ -15,6 +15,10 @@ import types
 
 import numpy
 
+from npx.array import calling
+from npx.array.ndarray import ndarray, payload
+from npx.dispatch.interpreter import Tracer
+
 #: the modules that are executed again; what else they import from NumPy is the C layer, or does no arithmetic
 MODULES = frozenset(
     f"numpy.{name}"
@@ -31,6 +35,8 @@ MODULES = frozenset(
 
 #: module -> name -> the version in `npx.api` of a Python function that reaches below the array interface
 OVERRIDES = {}
+#: (module, head of an `if` statement) -> the statement in its place, and the names that it uses
+EDITS = {}
 
 _modules = {}
 _expose = None
@@ -61,6 +67,8 @@ def _home_of_class(cls):
 def counterpart(obj):
     """The re-executed counterpart of a function, class or instance that a module of `MODULES` defines, or None."""
     where = home(obj)
+    if where in OVERRIDES and getattr(obj, "__name__", None) in OVERRIDES[where]:
+        return OVERRIDES[where][obj.__name__]
     if where not in MODULES:
         return None
     name = next((name for name, value in vars(sys.modules[where]).items() if value is obj), None)
@@ -81,7 +89,7 @@ class Layer(types.ModuleType):
 
     def __init__(self, name):
         super().__init__(name)
-        self.__dict__.update(__package__=name.rpartition(".")[0], _state="new", _npx_bind=bind, _npx_star=star)
+        self.__dict__.update(__package__=name.rpartition(".")[0], _state="new", **HELPERS)
 
     def __getattr__(self, name):
         if self._state != "new" or (name.startswith("__") and name != "__all__"):
@@ -91,20 +99,24 @@ class Layer(types.ModuleType):
         return getattr(self, name)
 
     def _execute(self):
-        origin = sys.modules.get(self.__name__) or importlib.import_module(self.__name__)
+        importlib.import_module("npx.api")  # fills OVERRIDES and EDITS
+        origin = importlib.import_module(self.__name__)
         self.__file__ = origin.__file__
+        for (name, _), (_, names) in EDITS.items():
+            vars(self).update(names if name == self.__name__ else {})
         try:
             exec(_code(origin), self.__dict__)
         except BaseException:
             self._state = "new"
             raise
         self._state = "done"
-        importlib.import_module("npx.api")  # fills OVERRIDES
         vars(self).update(OVERRIDES.get(self.__name__, {}))
         for name, value in list(vars(self).items()):
             if isinstance(value, type) and issubclass(value, (tuple, BaseException)):
                 setattr(self, name, getattr(origin, name))  # result and exception classes stay NumPy's
             elif _is_defined_by(value, self):
+                if "__array__" in vars(value):
+                    calling.ARRAY_LIKE.add(value)
                 value.__module__ = "npx" + value.__module__.removeprefix("numpy")  # where pickle finds it
 
 
@@ -154,11 +166,11 @@ def star(module_name):
     return {name: bind(module_name, name) for name in source.__all__}
 
 
-class _Imports(ast.NodeTransformer):
-    """Turn imports from NumPy into calls of `bind` and `star`."""
+class _Rewrite(ast.NodeTransformer):
+    """Turn imports from NumPy into calls of `bind` and `star`, and checks that only complain into calls of `check`."""
 
-    def __init__(self, package):
-        self.package = package
+    def __init__(self, name, package):
+        self.name, self.package = name, package
 
     def visit_Import(self, node):
         mine = [a for a in node.names if a.name.partition(".")[0] == "numpy"]
@@ -179,6 +191,16 @@ class _Imports(ast.NodeTransformer):
             return self._at(node, [f"globals().update(_npx_star({source!r}))"])
         return self._at(node, [f"{a.asname or a.name} = _npx_bind({source!r}, {a.name!r})" for a in node.names])
 
+    def visit_If(self, node):
+        self.generic_visit(node)
+        edit = EDITS.get((self.name, f"if {ast.unparse(node.test)}"))
+        if edit is not None:
+            return self._at(node, [edit[0]])
+        complaint = _complaint(node)
+        if complaint:
+            node.test = ast.fix_missing_locations(_checked(node.test, complaint == "raise", False))
+        return node
+
     @staticmethod
     def _at(node, lines):
         statements = [ast.parse(line).body[0] for line in lines]
@@ -188,11 +210,56 @@ class _Imports(ast.NodeTransformer):
         return statements
 
 
+def _complaint(node):
+    """Whether an `if` statement does nothing but "raise" or "warn"; None where it does more."""
+    kinds = set()
+    for statement in node.body:
+        if isinstance(statement, ast.Raise):
+            kinds.add("raise")
+        elif isinstance(statement, ast.Expr) and ast.unparse(statement).startswith("warnings.warn("):
+            kinds.add("warn")
+        elif not (isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "msg"):
+            return None
+    return kinds.pop() if len(kinds) == 1 and not node.orelse else None
+
+
+def _checked(test, raises, default):
+    """The test of such a statement, with each part handed to `check`."""
+    if isinstance(test, ast.BoolOp):
+        test.values = [_checked(value, raises, default) for value in test.values]
+        return test
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test.operand = _checked(test.operand, raises, not default)
+        return test
+    arguments = [test, ast.Constant(raises), ast.Constant(default)]
+    return ast.copy_location(ast.Call(ast.Name("_npx_check", ast.Load()), arguments, []), test)
+
+
+def check(condition, raises, default):
+    """A condition that decides on a warning or an error; `default`, which is silence, where a transform hides it.
+
+    Under `jit` a condition for a warning is not asked for either: it would split the graph.
+    """
+    p = payload(condition) if isinstance(condition, ndarray) else condition
+    if not isinstance(p, Tracer):
+        return condition
+    if p.interpreter.captures and not raises:
+        return default
+    try:
+        return bool(condition)
+    except TypeError:
+        return default
+
+
 def _code(origin):
     """The compiled source of a NumPy module, with its imports rewritten."""
     with open(origin.__file__, encoding="utf-8") as file:
         tree = ast.parse(file.read(), origin.__file__)
-    return compile(_Imports(origin.__package__).visit(tree), origin.__file__, "exec")
+    return compile(_Rewrite(origin.__name__, origin.__package__).visit(tree), origin.__file__, "exec")
+
+
+#: what rewritten code calls
+HELPERS = {"_npx_bind": bind, "_npx_star": star, "_npx_check": check}
 
 
 # ----------------------------------------------------------------------------- what re-executed code does without

@@ -14,6 +14,8 @@ class Build:
         self.inputs = self.graph.inputs
 
     def __getattr__(self, name):
+        if name not in registry.OPS:
+            raise AttributeError(name)
         return lambda *operands, **params: self.record(name, operands, params)
 
     def record(self, name, operands, params, where=None):

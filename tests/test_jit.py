@@ -21,7 +21,9 @@ def same(got, want):
     elif isinstance(want, np.ndarray):
         assert type(got) is type(want)
         assert got.dtype == want.dtype and got.shape == want.shape
-        numpy.testing.assert_allclose(numpy.asarray(got), numpy.asarray(want), rtol=2e-6 if got.itemsize == 4 else 1e-12)
+        numpy.testing.assert_allclose(
+            numpy.asarray(got), numpy.asarray(want), rtol=2e-6 if got.itemsize == 4 else 1e-12
+        )
     else:
         assert type(got) is type(want), (type(got), type(want))
         numpy.testing.assert_allclose(got, want, rtol=1e-12)

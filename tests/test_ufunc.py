@@ -2,145 +2,26 @@
 
 import inspect
 import itertools
-import operator
 import pickle
 import warnings
 
 import numpy
 import pytest
+from against_numpy import Box, Identity, check_call, check_host, check_traced, outcome, sample, value
 
 import npx
-from npx.array.ndarray import ndarray, payload, wrap
+from npx.array.ndarray import ndarray, wrap
 from npx.array.ufunc import array_ufunc, frompyfunc, lookup, ufunc
 from npx.array.ufunc_traced import stack
-from npx.dispatch.abstract import aval_of
-from npx.dispatch.interpreter import Interpreter, Tracer, active
-from npx.dispatch.loops import BINARY_OPS, UNARY_OPS, registered
-from npx.kernels import elementwise
+from npx.dispatch.interpreter import active
 
 UFUNCS = sorted({u for u in vars(numpy).values() if isinstance(u, numpy.ufunc)}, key=lambda u: u.__name__)
 ELEMENTWISE = [u for u in UFUNCS if u.signature is None]
+both = pytest.mark.parametrize("check", [check_host, check_traced])
 by_name = pytest.mark.parametrize("name", [u.__name__ for u in ELEMENTWISE])
 
 
-# ------------------------------------------------------------------------------------------------ the same call, twice
-class Box(Tracer):
-    """A tracer that has a value."""
-
-    __slots__ = ("value", "aval")
-
-    def __init__(self, interpreter, value):
-        self.interpreter, self.value, self.aval = interpreter, value, aval_of(value)
-
-
-class Identity(Interpreter):
-    """Computes each op on the values of the tracers."""
-
-    name = "identity"
-
-    def process(self, op, args, params):
-        out = op(*(a.value if isinstance(a, Box) else a for a in args), **params)
-        return tuple(Box(self, o) for o in out) if type(out) is tuple else Box(self, out)
-
-
-def value(x):
-    """What an npx array, a NumPy array or a scalar holds."""
-    p = payload(x)
-    return p.value if isinstance(p, Box) else p
-
-
-def settled(result):
-    """A result with values in place of arrays, tuples included."""
-    return tuple(map(settled, result)) if isinstance(result, tuple) else value(result)
-
-
-def assert_wrapped(result):
-    """No NumPy array where an npx array belongs."""
-    for x in result if isinstance(result, tuple) else (result,):
-        assert type(x) is not numpy.ndarray
-
-
-def outcome(case, np, array):
-    """The result of a case, or its exception, and the categories of its warnings."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            result = case(np, array)
-            if np is npx:
-                assert_wrapped(result)
-        except Exception as error:
-            result = error
-    return settled(result), [(w.category, str(w.message)) for w in caught]
-
-
-def assert_same(got, want):
-    if isinstance(want, Exception):
-        assert isinstance(got, Exception), f"{want!r} expected, got {got!r}"
-        assert (type(got), str(got)) == (type(want), str(want))
-    elif isinstance(want, tuple):
-        assert isinstance(got, tuple) and len(got) == len(want)
-        for g, w in zip(got, want):
-            assert_same(g, w)
-    elif isinstance(want, (numpy.ndarray, numpy.generic)):
-        assert not isinstance(got, Exception), got
-        assert got.dtype == want.dtype and got.shape == want.shape
-        numpy.testing.assert_array_equal(got, want)
-        if want.dtype.kind in "fc":
-            numpy.testing.assert_array_equal(numpy.signbit(got.real), numpy.signbit(want.real))
-    else:
-        assert type(got) is type(want) and got == want
-
-
-def check_host(case):
-    """A case gives on npx arrays what it gives on NumPy's: value, type of scalars, exception, warnings.
-
-    Parameters
-    ----------
-    case : callable
-        ``case(np, array)``: computes with the module `np`, having passed its operands through `array`.
-    """
-    got, got_warnings = outcome(case, npx, wrap)
-    want, want_warnings = outcome(case, numpy, lambda a: a)
-    assert_same(got, want)
-    if not isinstance(want, (tuple, Exception)):
-        assert type(got) is type(want)
-    assert got_warnings == want_warnings
-
-
-def check_traced(case):
-    """The same where the arrays are tracers."""
-    want, _ = outcome(case, numpy, lambda a: a)
-    with active(Identity()) as interpreter:
-        got, _ = outcome(case, npx, lambda a: wrap(Box(interpreter, a)))
-    assert_same(got, want)
-
-
-def check_call(name, *operands):
-    """The ufunc called `name` gives on host arrays what NumPy's gives; scalars among the operands stay scalars."""
-    check_host(lambda np, a: getattr(np, name)(*(a(x) if isinstance(x, numpy.ndarray) else x for x in operands)))
-
-
-def check_operator(function, *operands):
-    """The same for an operator."""
-    check_host(lambda np, a: function(*(a(x) if isinstance(x, numpy.ndarray) else x for x in operands)))
-
-
-both = pytest.mark.parametrize("check", [check_host, check_traced])
-
-
 # ------------------------------------------------------------------------------------------------------- every ufunc
-def sample(shape, code, seed=0):
-    """Numbers of either sign, zeros, and for floats what is special about them."""
-    rng = numpy.random.default_rng(seed)
-    x = rng.integers(-4, 5, shape).astype("f8") + (rng.random(shape) if code in "efdFD" else 0)
-    if code in "FD":
-        x = x + 1j * rng.integers(-2, 3, shape)
-    x = x.astype(code)
-    if code in "fdD" and x.size > 6:
-        x.flat[:6] = numpy.nan, numpy.inf, -numpy.inf, -0.0, 0.0, 1.0
-    return x
-
-
 LAYOUTS = {
     "contiguous": lambda x: x,
     "reversed": lambda x: x[::-1],
@@ -188,127 +69,6 @@ def test_traced_values(name, code):
     check_traced(lambda np, a: getattr(np, name)(*map(a, operands)))
     check_traced(lambda np, a: getattr(np, name)(a(operands[0]), *operands[1:]))
     check_traced(lambda np, a: getattr(np, name)(*(a(x[0]) for x in operands)))
-
-
-# ------------------------------------------------------------------------------------------------------- small loops
-SIZES = (0, 1, 2, 3, 8, 9, 31, 100, 4096, 4097)
-
-
-@pytest.fixture(params=[True, False], ids=["baseline", "best"])
-def loops(request):
-    """The loops that any machine can run, then those chosen for this one."""
-    elementwise.register(baseline=request.param)
-    yield
-    elementwise.register()
-
-
-@pytest.mark.parametrize("name, dtype", registered(), ids=str)
-def test_small_loops(loops, name, dtype):
-    for size in SIZES:
-        x, y = sample(size, dtype.char, 0), sample(size, dtype.char, 1)
-        if getattr(numpy, name).nin == 1:
-            check_call(name, x)
-            continue
-        check_call(name, x, y)
-        for scalar in (3, 1.25, -2, numpy.ones((), dtype)):
-            check_call(name, x, scalar)
-            check_call(name, scalar, y)
-
-
-def test_small_loops_cover_the_operators():
-    """float64 has a loop for every operator that NumPy computes with one correctly rounded operation or comparison."""
-    floats = {name for name, dtype in registered() if dtype == numpy.float64}
-    assert {"add", "subtract", "multiply", "divide", "less", "equal", "negative", "absolute", "sqrt"} <= floats
-    assert set(BINARY_OPS.values()) | set(UNARY_OPS.values()) >= floats
-
-
-LIMITS = {
-    "i": [0, 1, -1, 2**31 - 1, -(2**31), 5, 40],
-    "l": [0, 1, -1, 2**63 - 1, -(2**63), 5, 70],
-    "d": [0.0, -0.0, 1e308, -1e308, 1e-308, 5e-324, numpy.inf, -numpy.inf, numpy.nan, 1.0],
-    "f": [0.0, -0.0, 3e38, -3e38, 1e-38, 1e-45, numpy.inf, -numpy.inf, numpy.nan, 1.0],
-}
-
-
-@pytest.mark.parametrize("state", ["warn", "ignore", "raise"])
-@pytest.mark.parametrize("code", LIMITS)
-def test_limits_and_errstate(loops, code, state):
-    """Overflow, division by zero and invalid operations end as `errstate` says, underflow too."""
-    pairs = numpy.array(list(itertools.product(LIMITS[code], repeat=2)), code)
-    for name, dtype in registered():
-        if dtype != numpy.dtype(code):
-            continue
-        for left, right in pairs:
-            with numpy.errstate(all=state):
-                if getattr(numpy, name).nin == 1:
-                    check_call(name, numpy.array([left]))
-                else:
-                    check_call(name, numpy.array([left]), numpy.array([right]))
-                    check_call(name, numpy.array([left]), right.item())
-
-
-OPERATORS = [
-    operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow,
-    operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift, operator.lt, operator.ge, operator.eq,
-    operator.ne, operator.matmul,
-]  # fmt: skip
-INPLACE = [getattr(operator, name) for f in OPERATORS if (name := f"i{f.__name__.strip('_')}") in operator.__all__]
-
-
-@pytest.mark.parametrize("function", OPERATORS, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("code", "?ilqefdD")
-def test_operators(function, code):
-    x, y = sample(12, code, 1), sample(12, code, 2)
-    check_operator(function, x, y)
-    for scalar in (2, 3, 0, -1, 0.5, 2.0, True, 1e300, 10**20, numpy.float64(0.5), 2j):
-        check_operator(function, x, scalar)
-        check_operator(function, scalar, x)
-
-
-@pytest.mark.parametrize("function", INPLACE, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("code", "?ilfdD")
-def test_inplace_operators(function, code):
-    y = sample(12, code, 2)
-
-    def case(other):
-        def run(np, a):
-            x = sample(12, code, 1)
-            try:
-                result = function(a(x), a(other) if isinstance(other, numpy.ndarray) else other)
-                return result, a(x)
-            except Exception as error:
-                return type(error), str(error), a(x)  # what NumPy leaves behind
-
-        return run
-
-    for other in (y, y[:1].reshape(()), 2, 0, 0.5, -1, True, 1e300):
-        check_host(case(other))
-
-
-def test_inplace_on_overlapping_memory():
-    def case(np, a):
-        x = numpy.arange(20.0)
-        whole, late, early = a(x), a(x[1:]), a(x[:-1])
-        late += early
-        whole *= whole
-        whole -= a(x[3:4].reshape(()))
-        return whole
-
-    check_host(case)
-
-
-def test_inplace_leaves_readonly_memory():
-    x = numpy.arange(3.0)
-    x.flags.writeable = False
-    with pytest.raises(ValueError, match="read-only"):
-        wrap(x).__iadd__(1.0)
-    assert x.tolist() == [0, 1, 2]
-
-
-def test_results_are_fresh_memory():
-    x = wrap(numpy.arange(4.0))
-    for y in (npx.positive(x), +x, npx.add(x, 0), x * 1):
-        assert not numpy.shares_memory(value(x), value(y))
 
 
 # ------------------------------------------------------------------------------------------------------- keywords

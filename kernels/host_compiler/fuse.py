@@ -187,23 +187,25 @@ class _Partition:
     def add(self, node, order):
         self.order[node] = order
         space = iteration(node)
-        needed = self.predecessors(node)
-        complete = self.complete(node)
         partners = sorted(set(self.partners(node, space)), reverse=True) if space else []
-        target = next((p for p in partners if not self.closure(needed - {p} | complete) >> p & 1), None)
+        target = next((p for p in partners if not self.is_behind(node, p)), None)
         if target is None:
             self.units[order] = Unit(node, order, *(space or (None, None)))
-            self.deps[order] = self.closure(needed)
+            self.deps[order] = self.closure(self.predecessors(node))
             self.unit_of[node] = order
             return
         for other in partners:
-            if other != target and not self.closure(needed - {other, target} | complete) >> other & 1:
+            if other != target and not self.is_behind(node, other, target):
                 self.merge(other, target)
         unit = self.units[target]
         unit.nodes.append(node)
         unit.axes = unit.axes if space[1] is None else space[1]
         self.unit_of[node] = target
         self.wait(target, self.closure(self.predecessors(node) - {target}))
+
+    def is_behind(self, node, index, *others):
+        """Whether `node` needs something that waits for all of unit `index`, besides what it reads in the `others`."""
+        return self.closure(self.predecessors(node) - {index, *others} | self.complete(node)) >> index & 1
 
     def partners(self, node, space):
         """Groups that compute an operand of `node` over the same iteration space."""

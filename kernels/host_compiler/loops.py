@@ -16,7 +16,7 @@ from npx.kernels.host_compiler.scalars import RULES, SMALL_EXPONENTS
 PLAIN_NUMBERS = frozenset([-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4])
 
 #: exponents for which there is something better than `pow`
-EXPONENTS = frozenset([*SMALL_EXPONENTS, -0.5, 0.5])
+EXPONENTS = frozenset([*SMALL_EXPONENTS, 0.5])
 
 
 class Operand(NamedTuple):

@@ -409,7 +409,7 @@ def is_simple(dtype):
 
 def host_function(op):
     """What runs `op` on NumPy arrays. One with an effect may keep its operands, so it gets copies."""
-    function = registry.HOST.impls.get(op.name) or op.expand or op
+    function = registry.backend_for(numpy.ndarray).impls.get(op.name) or op.expand or op
     if not op.effect:
         return function
     return lambda *args, **params: function(

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy
+
 
 class Rule(NamedTuple):
     """How to emit one op.
@@ -105,11 +107,8 @@ def _sqrt(b, t, x):
 @rule("power", "float_power", kinds="iuf", cost=40)
 def _power(b, t, x, y):
     exponent = b.literals.get(y)
-    if exponent in (0.5, -0.5) and is_float(t):
-        root = _sqrt(b, t, b.binary("fadd", t, x, b.constant(t, 0)))  # the sum turns -0.0 into 0.0
-        infinite = b.compare("eq", t, x, b.constant(t, -math.inf))
-        root = b.select(infinite, t, b.constant(t, math.inf), root)
-        return root if exponent > 0 else _reciprocal(b, t, root)
+    if exponent == 0.5 and is_float(t):
+        return _sqrt(b, t, x)
     if exponent in SMALL_EXPONENTS and (exponent >= 0 or is_float(t)):
         product = _repeated_product(b, t, x, abs(int(exponent)))
         return product if exponent >= 0 else _reciprocal(b, t, product)
@@ -346,10 +345,14 @@ for _name, _function in LIBM.items():
         return b.libm(function, t, *xs)
 
 
-for _names, _factor in ((("degrees", "rad2deg"), 180 / math.pi), (("radians", "deg2rad"), math.pi / 180)):
+for _names, _numerator, _denominator in (
+    (("degrees", "rad2deg"), 180, math.pi),
+    (("radians", "deg2rad"), math.pi, 180),
+):
 
     @rule(*_names, kinds="f")
-    def _scaled(b, t, x, factor=_factor):
+    def _scaled(b, t, x, numerator=_numerator, denominator=_denominator):
+        factor = numpy.divide(numerator, denominator, dtype=t)
         return b.binary("fmul", t, x, b.constant(t, factor))
 
 

@@ -229,3 +229,18 @@ def as_strided(x, shape=None, strides=None, subok=False, writeable=True, **_):
             raise TypeError("strides of a traced array must be multiples of its item size")
         places += numpy.expand_dims(numpy.arange(n) * step, tuple(k for k in range(len(shape)) if k != axis))
     return wrap(taken(raveled(payload(x)), (Hole(0),), places))
+
+
+# ------------------------------------------------------------------------------------------------------ bits
+@function("packbits")
+def packbits(a, /, axis=None, bitorder="big"):
+    """`numpy.packbits`."""
+    p, axis = axis_or_flat(array_operand(a), axis)
+    return wrap(op("packbits")(p, axis=axis, bitorder=bitorder))
+
+
+@function("unpackbits")
+def unpackbits(a, /, axis=None, count=None, bitorder="big"):
+    """`numpy.unpackbits`."""
+    p, axis = axis_or_flat(array_operand(a), axis)
+    return wrap(op("unpackbits")(p, axis=axis, count=count, bitorder=bitorder))

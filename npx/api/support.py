@@ -6,6 +6,7 @@ import numpy
 from numpy._core import multiarray
 
 from npx import numpy_layer
+from npx.array.calling import ARRAY_LIKE
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of, type_key
 from npx.dispatch.interpreter import Tracer
@@ -54,7 +55,7 @@ def operand(x):
     """The payload of an array argument; lists become arrays, Python scalars stay as they are."""
     if isinstance(x, (list, tuple)):
         return stack(x)
-    p = payload(x)
+    p = payload(x.__array__() if type(x) in ARRAY_LIKE else x)
     if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, bool, int, float, complex)) or _on_device(p):
         return p
     return numpy.asarray(p)

@@ -18,6 +18,9 @@ cnp.import_array()
 #: type of a NumPy result that holds arrays -> function that gives npx's counterpart
 RESULTS = {}
 
+#: classes whose `__array__` gives an npx array, which NumPy does not take
+ARRAY_LIKE = set()
+
 
 cdef class Arguments:
     """What `unwrap` has met: the npx arrays, and whether all of them were in host memory."""
@@ -52,6 +55,8 @@ cdef object unwrap(object x, Arguments met):
         if not isinstance(p, cnp.ndarray):
             met.host = False
         return p
+    if kind in ARRAY_LIKE:
+        return unwrap(x.__array__(), met)
     return x
 
 

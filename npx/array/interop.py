@@ -4,6 +4,7 @@ import importlib
 
 import numpy
 
+from npx.array import upward
 from npx.array.memory import protect_memory
 from npx.array.ndarray import payload, wrap
 from npx.array.views import read
@@ -41,12 +42,12 @@ def array_ufunc(self, ufunc, method, *inputs, **kwargs):
 
 def array_function(self, func, types, args, kwargs):
     """A NumPy function was called with an npx array: its npx namesake answers."""
-    return importlib.import_module("npx.namespace").call(func, args, kwargs)
+    return upward.module("namespace").call(func, args, kwargs)
 
 
 def array_namespace(self, *, api_version=None):
     """The array API namespace of this array: npx."""
-    return importlib.import_module("npx")
+    return upward.module("package")
 
 
 def array_wrap(self, array, context=None, return_scalar=False):

@@ -3,18 +3,17 @@
 On the host a method unwraps, calls NumPy's and wraps; on tracers and device arrays its counterpart in `npx.api` runs.
 """
 
-import importlib
 import types
 
 import numpy
 
-from npx.array import interop
+from npx.array import interop, upward
+from npx.array.calling import make_wrapper
 from npx.array.flat import flatiter
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, on_host, payload, wrap, wrap_like
 from npx.array.views import read, view_of
 from npx.dispatch.interpreter import Tracer
-from npx.array.calling import make_wrapper
 
 #: methods that write into the array itself
 WRITERS = frozenset({"sort", "partition", "fill", "put", "resize", "setfield", "byteswap", "setflags", "itemset"})
@@ -22,7 +21,7 @@ WRITERS = frozenset({"sort", "partition", "fill", "put", "resize", "setfield", "
 
 def traced_method(name):
     """The counterpart of an array method on payloads that NumPy cannot take."""
-    return importlib.import_module("npx.api").method(name)
+    return upward.module("api").method(name)
 
 
 def _method(name):

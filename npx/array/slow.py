@@ -165,10 +165,10 @@ def getitem(x, k):
         v = wrap(r)
         v.base_ = root_of(x)
         return v
-    from npx.ops.indexing import canonical_index  # declared on first use: most programs never trace
+    from npx.ops.index_specs import canonical_index, is_basic  # declared on first use: most programs never trace
 
     spec, arrays = canonical_index(p.shape, k)
-    if arrays:
+    if not is_basic(spec):
         return wrap_scalar(op("getitem")(p, *arrays, index=spec))
     if all(type(entry) is int for entry in spec) and not _has_ellipsis(k):
         return wrap_scalar(op("getitem")(p, index=spec))
@@ -200,7 +200,7 @@ def _written(p, k, v):
     if mask is not None and len(getattr(v, "shape", ())) == 0:
         mask = op("reshape")(mask, shape=mask.shape + (1,) * (len(p.shape) - len(mask.shape)))
         return op("where")(mask, _cast(v, p.dtype), p)
-    from npx.ops.indexing import canonical_index  # declared on first use: most programs never trace
+    from npx.ops.index_specs import canonical_index  # declared on first use: most programs never trace
 
     spec, arrays = canonical_index(p.shape, k)
     if all(entry == Slice() for entry in spec):

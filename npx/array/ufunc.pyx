@@ -253,7 +253,9 @@ cdef object protect_outputs(ufunc self, str method, list payloads, Py_ssize_t n,
 
 cdef inline object wrap_host(object result):
     """Wrap one result of NumPy's."""
-    return result if cnp.PyArray_IsAnyScalar(result) else wrap(result)
+    if type(result) is not cnp.ndarray and cnp.PyArray_IsAnyScalar(result):
+        return result
+    return wrap(result)
 
 
 cdef object wrap_given(object result, list arguments):

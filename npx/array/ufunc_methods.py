@@ -80,10 +80,10 @@ class _Call:
 
 def _answered(ufunc, method, args, kwargs):
     """What a foreign operand's ``__array_ufunc__`` answers, and NumPy's complaint about the number of arguments."""
-    most = len(PARAMETERS.get(method, ())) + (2 if method == "reduceat" else 1)
-    names = PARAMETERS.get(method, ())[: max(len(args) - (2 if method == "reduceat" else 1), 0)]
-    if not args or len(args) > most or not kwargs.keys().isdisjoint(names):
-        getattr(ufunc.numpy, method)(*(None,) * len(args), **kwargs)
+    operands, names = 2 if method == "reduceat" else 1, PARAMETERS[method]
+    by_position = names[: max(len(args) - operands, 0)]
+    if not args or len(args) > operands + len(names) or not kwargs.keys().isdisjoint(by_position):
+        getattr(ufunc.numpy, method)(*(None,) * len(args), **kwargs)  # raises
     return override(ufunc, method, args, kwargs)
 
 
@@ -188,8 +188,9 @@ def at(ufunc, *args, **kwargs):
     dry_run(ufunc.numpy.at, (Aval((1,), aval.dtype), 0, *(_element(v) for v in b)), {})
     places = payload(wrap(numpy.arange(aval.size).reshape(aval.shape))[indices])
     shape = aval_of(places).shape
-    b = tuple(reshape(broadcast_to(v, shape), (-1,) if not shape else (aval_of(places).size,)) for v in b)
-    flat = _at_flat(ufunc, reshape(x, (aval.size,)), reshape(places, (aval_of(places).size,)), *b)
+    count = (aval_of(places).size,)
+    b = tuple(reshape(broadcast_to(v, shape), count) for v in b)
+    flat = _at_flat(ufunc, reshape(x, (aval.size,)), reshape(places, count), *b)
     write(a, reshape(flat, aval.shape))
 
 

@@ -1,8 +1,8 @@
 """Views and writes on functional payloads, and how host arrays are lifted to tracers and settled again.
 
-A functional payload cannot be written to. An array that holds one is written by giving it a new payload; a view of such
-an array is a `ViewSpec` from its base. When a host array that already has host views is lifted, the spec of each view is
-derived from its offset and strides when the view is next used.
+A functional payload cannot be written to. An array that holds one is written by giving it a new payload; a view of it
+is a `ViewSpec` from its base. When a host array that already has host views is lifted, the spec of each view is derived
+from its offset and strides when the view is next used.
 """
 
 import weakref
@@ -13,7 +13,7 @@ from npx.array.memory import protect_memory
 from npx.array.ndarray import capturing, ndarray
 from npx.dispatch.abstract import Hole, Slice
 from npx.dispatch.interpreter import Tracer, stack
-from npx.dispatch.registry import op
+from npx.dispatch.registry import backend_for, op
 
 
 class ViewSpec:
@@ -102,6 +102,8 @@ def write(x, p):
     memory = root.data_ if root.home is None else root.home
     if isinstance(memory, numpy.ndarray):
         require_writeable(memory)
+        if not isinstance(p, (numpy.ndarray, Tracer)):  # a host array stays one, whatever device the value is on
+            p = backend_for(type(p)).to_host(p)
     if x is root:
         if isinstance(p, numpy.ndarray) and isinstance(x.data_, numpy.ndarray):
             protect_memory(x.data_)

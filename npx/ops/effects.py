@@ -2,7 +2,9 @@
 
 import numpy
 
+from npx.dispatch.abstract import Aval
 from npx.dispatch.op import declare
+from npx.dispatch.rules import example
 
 
 def as_payload(result):
@@ -18,7 +20,7 @@ host_call = declare(
     rule=lambda avals, params: params["aval"],
     effect=True,
     no_deriv="it calls into Python",
-    examples=(),
+    examples=(example((3,), types=("d", "l"), function=lambda _: numpy.negative, aval=lambda t: Aval((3,), t)),),
 )
 
 

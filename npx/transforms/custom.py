@@ -18,10 +18,11 @@ from npx.dispatch.op import Op
 from npx.dispatch.payloads import ops, zeros
 
 from . import tree
+from .backward import backward
 from .calls import is_array, run, stands_for_scalar, wrap_kind
 from .forward import transposed
 from .grad import Pullback, check_callable, fit
-from .tape import Tape, backward
+from .tape import Tape
 from .values import differentiable
 from .vmap import BatchInterpreter, BatchTracer
 

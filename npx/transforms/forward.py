@@ -13,9 +13,10 @@ from npx.dispatch.op import Op
 from npx.dispatch.payloads import is_inexact, ops, zeros
 
 from . import tree
+from .backward import backward
 from .calls import Result, run, wrap_as
 from .grad import Picked, check_callable, fit
-from .tape import Tape, TapeTracer, backward
+from .tape import Tape, TapeTracer
 from .trace import TraceInterpreter
 from .values import any_above, differentiable, own, snapshot, stays_weak, zeros_beside
 

@@ -7,8 +7,9 @@ from npx.dispatch.abstract import aval_of
 from npx.dispatch.payloads import cast, is_inexact
 
 from . import tree
+from .backward import backward
 from .calls import SCALARS, Result, is_array, run, same_name, wrap_as
-from .tape import Tape, TapeTracer, backward
+from .tape import Tape, TapeTracer
 from .values import differentiable, own, snapshot, zeros_beside
 
 

@@ -1,4 +1,4 @@
-"""The tape: an interpreter that notes every op with what its derivative needs, and the walk back over the notes.
+"""The tape: an interpreter that notes every op with what its derivative needs. `backward` walks back over the notes.
 
 A tracer carries its value one level down (`primal`), so Python control flow sees real numbers, and the node that made
 it. Nodes point to the nodes of their operands; what no result depends on is freed as the function runs. Integers and
@@ -14,7 +14,7 @@ from npx.dispatch.abstract import aval_of
 from npx.dispatch.debug import user_line
 from npx.dispatch.interpreter import Interpreter, Tracer
 from npx.dispatch.op import Op
-from npx.dispatch.payloads import ops, zeros
+from npx.dispatch.payloads import is_inexact, zeros
 
 from .values import any_above, differentiable, host_value, stays_weak
 
@@ -39,6 +39,18 @@ class TapeTracer(Tracer):
             self._aval = aval_of(self.primal)
         return self._aval
 
+    @property
+    def shape(self):
+        """Shape, without the detour over `aval` where there is an array below."""
+        p = self.primal
+        return p.shape if type(p) is numpy.ndarray else self.aval.shape
+
+    @property
+    def dtype(self):
+        """Dtype, likewise."""
+        p = self.primal
+        return p.dtype if type(p) is numpy.ndarray else self.aval.dtype
+
 
 class Leaf:
     """The node of a value that a derivative is taken with respect to."""
@@ -61,15 +73,24 @@ class Node:
         For each operand its value where a rule reads it, else its `Aval`; constants on the host are in boxes.
     ans : payload, tuple of payload or None
         The result, where a rule reads it.
+    boxed : bool
+        Whether there are boxes among `args`.
     avals : tuple of Aval or None
         Of the results of an op that has several.
+    where : str or None
+        The user's line, for an op that has no derivative.
     """
 
-    __slots__ = ("op", "parents", "args", "ans", "params", "avals", "serial", "where")
+    __slots__ = ("op", "parents", "args", "boxed", "ans", "params", "avals", "serial", "where")
 
-    def __init__(self, op, parents, args, ans, params, where):
-        self.op, self.parents, self.args, self.ans, self.params = op, parents, args, ans, params
-        self.avals, self.where, self.serial = None, where, next(_serials)
+    def __init__(self, op, parents, args, boxed, ans, params):
+        self.op, self.parents, self.args, self.boxed, self.ans, self.params = op, parents, args, boxed, ans, params
+        self.avals, self.serial = None, next(_serials)
+        self.where = None if op.no_deriv is None else user_line()
+
+    def operands(self):
+        """What was kept of the operands, unboxed."""
+        return [a.value if type(a) is Box else a for a in self.args] if self.boxed else self.args
 
     def pull(self, g):
         """The cotangents of the operands, None for zero and for constants."""
@@ -78,8 +99,7 @@ class Node:
         op, ans, params = self.op, self.ans, self.params
         if op.no_deriv is not None:
             raise TypeError(f"{op.name} has no derivative ({op.no_deriv}); it was applied at {self.where}")
-        args = [a.value if type(a) is Box else a for a in self.args]
-        vjp = op.vjp
+        args, vjp = self.operands(), op.vjp
         return [None if p is None else vjp(i, g, ans, args, params) for i, p in enumerate(self.parents)]
 
 
@@ -112,7 +132,7 @@ class Output:
 
 
 class Tape(Interpreter):
-    """Notes ops for `backward`."""
+    """Notes ops for `backward.backward`."""
 
     name = "grad"
 
@@ -145,31 +165,19 @@ class Tape(Interpreter):
             return out
         if op.nout != 1:
             return self._several(op, args, parents, out, params)
-        if not differentiable(out):
+        if type(out) is numpy.ndarray:
+            if not is_inexact(out.dtype):
+                return out
+        elif not differentiable(out):
             return out
-        if type(out) is numpy.float64 or type(out) is numpy.complex128:
+        elif type(out) is numpy.float64 or type(out) is numpy.complex128:
             out = stays_weak(out, primals)
-        return TapeTracer(self, out, self._node(op, args, parents, out, params))
-
-    def _node(self, op, args, parents, out, params):
-        kept = []
-        last = len(op.keeps) - 1
-        for i, a in enumerate(args):
-            if op.keeps[i if i < last else last]:
-                if parents[i] is not None:
-                    a = a.primal
-                elif type(a) is numpy.ndarray:
-                    a = save(a)
-            else:
-                a = a.aval if parents[i] is not None else aval_of(a)
-            kept.append(a)
-        where = None if op.no_deriv is None else user_line()
-        return Node(op, parents, kept, out if op.keeps_ans else None, params, where)
+        return TapeTracer(self, out, _note(op, args, parents, out, params))
 
     def _several(self, op, args, parents, outs, params):
         if not any(map(differentiable, outs)):
             return outs
-        node = self._node(op, args, parents, outs, params)
+        node = _note(op, args, parents, outs, params)
         node.avals = tuple(map(aval_of, outs))
         return tuple(
             TapeTracer(self, out, Output(node, k)) if differentiable(out) else out for k, out in enumerate(outs)
@@ -203,66 +211,18 @@ class Tape(Interpreter):
         return host_value(tracer.primal, reason)
 
 
-def backward(seeds):
-    """Walk from results back to leaves.
-
-    Parameters
-    ----------
-    seeds : iterable of (node, payload)
-        Cotangents of results.
-
-    Returns
-    -------
-    dict
-        Leaf -> cotangent, for the leaves that the results depend on.
-    """
-    cotangents, owned = {}, set()
-    for node, ct in seeds:
-        _accumulate(cotangents, owned, node, ct)
-    found = {}
-    for node in _order(cotangents):
-        ct = cotangents.pop(node, None)
-        owned.discard(node)
-        if ct is None:
-            continue
-        kind = type(node)
-        if kind is Leaf:
-            found[node] = ct
-        elif kind is Output:
-            main, *also = node.parents
-            cotangents.setdefault(main, [None] * len(main.avals))[node.index] = ct
-            for other in also:
-                _accumulate(cotangents, owned, other, ct)
-        else:
-            for parent, part in zip(node.parents, node.pull(ct)):
-                if part is not None and parent is not None:
-                    _accumulate(cotangents, owned, parent, part)
-    return found
-
-
-def _order(roots):
-    """The nodes that `roots` depend on, latest first."""
-    seen, pending = set(roots), list(roots)
-    while pending:
-        for parent in pending.pop().parents:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                pending.append(parent)
-    return sorted(seen, key=_serial, reverse=True)
-
-
-def _serial(node):
-    return node.serial
-
-
-def _accumulate(cotangents, owned, node, ct):
-    """Add to the cotangent of a node; in place where the sum so far is memory of ours."""
-    total = cotangents.get(node)
-    if total is None:
-        cotangents[node] = ct
-    elif node in owned and type(ct) is numpy.ndarray and ct.shape == total.shape and ct.dtype == total.dtype:
-        total += ct
-    else:
-        total = cotangents[node] = ops.add(total, ct)
-        if type(total) is numpy.ndarray:
-            owned.add(node)
+def _note(op, args, parents, out, params):
+    """The node of an op: of its operands and result it keeps what the derivative reads."""
+    keeps = op.keeps
+    if len(keeps) < len(args):
+        keeps += keeps[-1:] * (len(args) - len(keeps))
+    kept, boxed = [], False
+    for a, parent, keep in zip(args, parents, keeps):
+        if parent is not None:
+            a = a.primal if keep else a.aval
+        elif not keep:
+            a = aval_of(a)
+        elif type(a) is numpy.ndarray:
+            a, boxed = save(a), True
+        kept.append(a)
+    return Node(op, parents, kept, boxed, out if op.keeps_ans else None, params)
