@@ -187,28 +187,23 @@ def scan(function):
     return accumulate
 
 
-def fold(function, identity, dtype):
+def fold(function, dtype, *start):
     """The reduction of a list from left to right, rounding at each step."""
-
-    def of_list(elements):
-        start = [] if elements else [identity]
-        return functools.reduce(lambda a, b: convert(function(a, b), dtype), start + elements)
-
-    return of_list
+    return lambda elements: functools.reduce(lambda a, b: convert(function(a, b), dtype), elements, *start)
 
 
 def ufunc_method(ufunc_name, method):
     """The op that is a method of a binary ufunc: ``logaddexp.reduce``."""
     identity = registry.OPS[ufunc_name].spec.identity
+    start = () if identity is None else (identity,)
 
     def act(x, *indices, axis, out, dtype, keepdims=False):
         function = scalar_function(ufunc_name, out.dtype)
         if method == "accumulate":
             return scan(function)(x, axis=axis, out=out)
-        reduce = fold(function, identity, out.dtype)
         if method == "reduce":
-            return reduction(reduce, cast=True)(x, axis=axis, out=out)
-        starts = indices[0].data
+            return reduction(fold(function, out.dtype, *start), cast=True)(x, axis=axis, out=out)
+        starts, reduce = indices[0].data, fold(function, out.dtype)
         split = along(lambda line: [reduce(part) for part in segments(line, starts)])
         return split(astype(x, out.dtype), axis=axis, out=out)
 

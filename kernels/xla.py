@@ -74,11 +74,14 @@ def _power(x, y):
 
 
 def _int_power(x, y):
-    """Powers by squaring, modulo the size of the type."""
-    if not isinstance(y, jax.core.Tracer) and jnp.issubdtype(y.dtype, jnp.signedinteger) and bool((y < 0).any()):
+    if not isinstance(y, jax.core.Tracer) and (y < 0).any():
         raise ValueError("Integers to negative integer powers are not allowed.")
-    if isinstance(y, numpy.generic):
-        return lax.integer_pow(x, int(y))
+    return lax.integer_pow(x, int(y)) if isinstance(y, numpy.generic) else _power_by_squaring(x, y)
+
+
+@jax.jit
+def _power_by_squaring(x, y):
+    """Powers modulo the size of the type."""
 
     def square(_, state):
         result, factor, exponent = state
@@ -171,9 +174,11 @@ ASSOCIATIVE = (
 
 def _reduce(function, ufunc, x, axis, keepdims, dtype):
     """Combine the halves of the array until one place is left on each axis."""
+    if ufunc.identity is not None:
+        identity = numpy.asarray(ufunc.identity).astype(x.dtype)
+        shape = tuple(1 if k in axis else n for k, n in enumerate(x.shape))
+        x = function(x, identity).astype(x.dtype) if x.size else jnp.full(shape, identity)
     for k in axis:
-        if x.shape[k] == 0:
-            x = jnp.full((*x.shape[:k], 1, *x.shape[k + 1 :]), ufunc.identity, x.dtype)
         while (n := x.shape[k]) > 1:
             left, right, rest = jnp.split(x, (n // 2, n // 2 * 2), axis=k)
             x = jnp.concatenate((function(left, right).astype(x.dtype), rest), axis=k)
@@ -201,7 +206,7 @@ FUNCTIONS = {
     "floor_divide": lambda x, y: _divmod(x, y)[0],
     "gcd": _on_magnitudes(jnp.gcd),
     "lcm": _on_magnitudes(jnp.lcm),
-    "make_complex": lambda re, im: lax.complex(jnp.real(re), jnp.real(im)),
+    "make_complex": lambda re, im: lax.complex(*jnp.broadcast_arrays(jnp.real(re), jnp.real(im))),
     "matmul": functools.partial(jnp.matmul, **EXACT),
     "matvec": lambda x, y: jnp.matmul(x, y[..., None], **EXACT)[..., 0],
     "modf": _modf,
@@ -279,7 +284,30 @@ def cast(array, dtype):
 
 
 class Implementations(NumpyLike):
-    """The impls of the backend; under jax's tracing a trip to the host becomes a callback of the compiled program."""
+    """The impls of the backend, each a compiled program unless it looks at elements or has too many different params.
+
+    Under jax's tracing a trip to the host becomes a callback of the compiled program.
+    """
+
+    NOT_COMPILED = {"add_at", "bincount", "getitem", "nonzero", "power", "setitem"}
+
+    def function(self, op):
+        function = super().function(op)
+        if function is None or op.name in self.NOT_COMPILED:
+            return function
+        if op.name not in self.compiled:
+
+            def with_params(arrays, params):
+                return function(*arrays, **dict(params))
+
+            self.compiled[op.name] = jax.jit(with_params, static_argnums=1, inline=True)
+        compiled = self.compiled[op.name]
+        return lambda *arrays, **params: compiled(arrays, tuple(params.items()))
+
+    @functools.cached_property
+    def compiled(self):
+        """Op name -> compiled function of the operands and the params' items."""
+        return {}
 
     def on_host(self, op, args, params):
         if any(isinstance(a, jax.core.Tracer) for a in args):

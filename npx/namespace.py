@@ -2,12 +2,11 @@
 
 Nothing here lists NumPy's functions: a name of ``npx.x`` is looked up in ``numpy.x`` when it is first used, and
 `expose` decides by what it finds there. Functions become wrappers (`npx.array.calling`), ufuncs npx's ufuncs, modules
-their mirrors; classes, scalar types, constants and exceptions are NumPy's own, but for the few classes that hold arrays.
+their mirrors; classes, scalar types, constants and exceptions are NumPy's own, but for a few classes that hold arrays.
 """
 
 import functools
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -67,7 +66,8 @@ def _expose(real, module):
     if isinstance(real, _FUNCTIONS):
         return _expose_function(real, module)
     if type(real).__module__.startswith("numpy"):  # an instance, such as numpy.r_
-        return numpy_layer.counterpart(real) or real
+        again = numpy_layer.counterpart(real)
+        return real if again is None else again
     return real
 
 
@@ -155,7 +155,7 @@ def mirror(namespace, source, extra=()):
     namespace["__dir__"] = lambda: sorted({*dir(sys.modules[source]), *own, *extra})
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class _Finder:
     """Finds ``npx.x`` for each public module ``numpy.x`` for which npx has no file."""
 
     def find_spec(self, fullname, path=None, target=None):
@@ -170,6 +170,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return None
         is_package = real.submodule_search_locations is not None
         return importlib.machinery.ModuleSpec(fullname, self, origin=real.origin, is_package=is_package)
+
+    def create_module(self, spec):
+        """Leave it to Python."""
 
     def exec_module(self, module):
         source = "numpy" + module.__name__[len("npx") :]

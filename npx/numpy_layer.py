@@ -33,6 +33,9 @@ MODULES = frozenset(
     """.split()
 )
 
+#: modules whose functions other modules call through npx's public ones, which know what to do where an op is missing
+CALL_LIBRARIES = ("numpy.linalg._linalg", "numpy.fft._pocketfft")
+
 #: module -> name -> the version in `npx.api` of a Python function that reaches below the array interface
 OVERRIDES = {}
 #: (module, head of an `if` statement) -> the statement in its place, and the names that it uses
@@ -110,7 +113,8 @@ class Layer(types.ModuleType):
             self._state = "new"
             raise
         self._state = "done"
-        vars(self).update(OVERRIDES.get(self.__name__, {}))
+        for name, version in OVERRIDES.get(self.__name__, {}).items():
+            _override(self, name, version)
         for name, value in list(vars(self).items()):
             if isinstance(value, type) and issubclass(value, (tuple, BaseException)):
                 setattr(self, name, getattr(origin, name))  # result and exception classes stay NumPy's
@@ -118,6 +122,17 @@ class Layer(types.ModuleType):
                 if "__array__" in vars(value):
                     calling.ARRAY_LIKE.add(value)
                 value.__module__ = "npx" + value.__module__.removeprefix("numpy")  # where pickle finds it
+
+
+def _override(layer, name, version):
+    """Put a version in its place; the method of a class stays reachable as ``_npx_<name>``."""
+    owner, _, attribute = name.rpartition(".")
+    if not owner:
+        setattr(layer, name, version)
+        return
+    cls = vars(layer)[owner]
+    setattr(cls, f"_npx{attribute}", vars(cls)[attribute])
+    setattr(cls, attribute, version)
 
 
 def _is_defined_by(value, layer):
@@ -140,7 +155,7 @@ def bind(module_name, name=None):
         return module(module_name)
     if f"{module_name}.{name}" in MODULES:
         return module(f"{module_name}.{name}")
-    if module_name in MODULES:
+    if module_name in MODULES and module_name not in CALL_LIBRARIES:
         return getattr(module(module_name), name)
     if name in SUBSTITUTES:
         return SUBSTITUTES[name]
@@ -153,7 +168,7 @@ def bind(module_name, name=None):
         real = importlib.import_module(f"{module_name}.{name}")
     if isinstance(real, types.ModuleType):
         return module(real.__name__) if real.__name__.startswith("numpy") else real
-    if callable(real) and not isinstance(real, numpy.ufunc):
+    if callable(real) and not isinstance(real, numpy.ufunc) and home(real) not in CALL_LIBRARIES:
         again = counterpart(real)
         if again is not None:
             return again
@@ -195,7 +210,7 @@ class _Rewrite(ast.NodeTransformer):
         self.generic_visit(node)
         edit = EDITS.get((self.name, f"if {ast.unparse(node.test)}"))
         if edit is not None:
-            return self._at(node, [edit[0]])
+            return self._at(node, [edit[0]])  # its lines all count as the first one of the original
         complaint = _complaint(node)
         if complaint:
             node.test = ast.fix_missing_locations(_checked(node.test, complaint == "raise", False))
@@ -203,7 +218,7 @@ class _Rewrite(ast.NodeTransformer):
 
     @staticmethod
     def _at(node, lines):
-        statements = [ast.parse(line).body[0] for line in lines]
+        statements = [statement for line in lines for statement in ast.parse(line).body]
         for statement in statements:
             for part in ast.walk(statement):
                 ast.copy_location(part, node)

@@ -12,6 +12,7 @@ import numpy
 
 from npx import numpy_layer
 from npx.array import calling
+from npx.array.errors import NoOp
 from npx.array.ndarray import ndarray, payload, wrap
 from npx.dispatch.debug import count_round_trip
 from npx.dispatch.interpreter import Tracer
@@ -75,7 +76,12 @@ def elsewhere(function, args, kwargs):
         return through_host(function, args, kwargs)
     if "like" in kwargs:  # it has decided already: npx answers
         kwargs = {key: value for key, value in kwargs.items() if key != "like"}
-    return run(*args, **kwargs)
+    try:
+        return run(*args, **kwargs)
+    except NoOp as error:
+        if not error.interpreter.captures:
+            raise
+    return through_host(function, args, kwargs)
 
 
 # ---------------------------------------------------------------------------------------------- through the host

@@ -518,6 +518,15 @@ def test_dtypes_left_to_numpy():
     )  # fmt: skip
 
 
+def test_inputs_may_come_from_another_graph():
+    """A function that is compiled in pieces."""
+    first = Build(numpy.arange(3.0), 2)
+    y, n = first.exp(first.inputs[0]), first.add(first.inputs[1], 1)
+    b = Build(numpy.arange(3.0), 3)
+    b.graph.inputs[:] = y, n
+    b.check(b.sin(b.multiply(y, n)), n, ulp=8)
+
+
 def test_several_outputs():
     b = Build(numpy.array([1.5, -2.25, 3.0]))
     fraction, whole = b.modf(b.inputs[0])

@@ -176,6 +176,16 @@ def test_writing_all_forgets_the_old():
     assert names(b.rewritten(b.setitem(b.exp(x), 2, index=(FULL, FULL)))) == ["exp", "setitem"]
 
 
+def test_inputs_may_come_from_another_graph():
+    """A function that is compiled in pieces: how an input was computed is not this graph's business."""
+    first = Build(X)
+    turned = first.transpose(first.inputs[0], axes=(1, 0))
+    b = Build(X.T)
+    b.graph.inputs[0] = turned
+    graph = b.rewritten(b.transpose(turned, axes=(1, 0)))
+    assert names(graph) == ["transpose"]
+
+
 def test_effects_are_left_alone(monkeypatch):
     monkeypatch.setattr(registry, "OPS", dict(registry.OPS))
     drawn = iter(range(10))

@@ -144,6 +144,7 @@ def _orderings(graph):
     """Pairs of nodes (first, second) that must keep their order though no data flows: effects, and reads of a buffer
     before it is written over."""
     root, readers, last_effect = roots(graph), {}, None
+    inputs = set(graph.inputs)
     for node in graph.nodes:
         if node.op.effect:
             if last_effect is not None:
@@ -151,7 +152,7 @@ def _orderings(graph):
             last_effect = node
         if node.op.name in WRITES:
             old = root.get(node.inputs[0])
-            if old is not None and old.node is not None:
+            if old not in inputs:
                 for reader in readers.get(old, ()):
                     yield reader, node
         for value in dict.fromkeys(node.inputs):
@@ -164,6 +165,7 @@ class _Partition:
 
     def __init__(self, graph):
         self.units, self.deps, self.unit_of, self.order = {}, {}, {}, {}
+        self.producer = {v: node for node in graph.nodes for v in node.outputs}
         self.before = {}
         for first, second in _orderings(graph):
             self.before.setdefault(second, []).append(first)
@@ -172,12 +174,16 @@ class _Partition:
 
     def predecessors(self, node):
         """Indices of the units of which `node` needs something."""
-        nodes = [v.node for v in node.inputs if v.node is not None] + self.before.get(node, [])
+        nodes = self.producers(node) + self.before.get(node, [])
         return {self.unit_of[n] for n in nodes}
+
+    def producers(self, node):
+        """The nodes of this graph that compute operands of `node`; an input may come from a node of another graph."""
+        return [self.producer[v] for v in node.inputs if v in self.producer]
 
     def complete(self, node):
         """Those of them that must have run completely: where `node` reads what a loop reduces to."""
-        nodes = [v.node for v in node.inputs if v.node is not None and v.node.op.name in REDUCTIONS]
+        nodes = [n for n in self.producers(node) if n.op.name in REDUCTIONS]
         return {self.unit_of[n] for n in nodes + self.before.get(node, [])}
 
     def closure(self, indices):
@@ -209,12 +215,9 @@ class _Partition:
 
     def partners(self, node, space):
         """Groups that compute an operand of `node` over the same iteration space."""
-        for value in node.inputs:
-            producer = value.node
-            if producer is None or producer.op.name in REDUCTIONS:
-                continue
+        for producer in self.producers(node):
             unit = self.units[self.unit_of[producer]]
-            if unit.is_group and unit.admits(*space):
+            if producer.op.name not in REDUCTIONS and unit.is_group and unit.admits(*space):
                 yield unit.index
 
     def wait(self, index, mask):

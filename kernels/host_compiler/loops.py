@@ -122,7 +122,8 @@ class Numbers(NamedTuple):
 class _Body:
     """The instructions of a group, and the values that it loads."""
 
-    def __init__(self, unit):
+    def __init__(self, unit, python):
+        self.python = python  # inputs that are Python scalars: they are converted before the loops
         self.inside = {}  # Value -> Arg
         self.loads, self.codes, self.instructions = [], [], []
         self.parameter_codes, self.parameter_bits = [], []
@@ -156,8 +157,7 @@ class _Body:
             self.parameter_codes.append(code)
             self.parameter_bits.append(_bits(known, code))
             return Arg("parameter", len(self.parameter_codes) - 1, code)
-        is_python = value.aval.weak and value.node is None  # a Python scalar: converted before the loop
-        own = code if is_python else code_of(value.aval.dtype)
+        own = code if value in self.python else code_of(value.aval.dtype)
         if (value, own) not in self.loads:
             self.loads.append((value, own))
         return Arg("operand", self.loads.index((value, own)), own)
@@ -174,6 +174,14 @@ def _bits(known, code):
 class Group:
     """A unit's body with what it loads and yields, before its operands have places in memory.
 
+    Parameters
+    ----------
+    unit : Unit
+    needed : set of Value
+        What is read outside the unit.
+    python : set of Value
+        Inputs that are Python scalars.
+
     Attributes
     ----------
     loads : list of (Value, str)
@@ -183,8 +191,8 @@ class Group:
     reductions : list of Value
     """
 
-    def __init__(self, unit, needed):
-        self.unit, self._body = unit, _Body(unit)
+    def __init__(self, unit, needed, python):
+        self.unit, self._body = unit, _Body(unit, python)
         self.loads = self._body.loads
         self.stores = [v for v in self._body.inside if v in needed]
         self.reductions = [node.outputs[0] for node, _ in self._body.reduced]

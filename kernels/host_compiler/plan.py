@@ -180,6 +180,7 @@ class Plan:
         for k, (value, steps) in enumerate(zip(graph.inputs, strides, strict=True)):
             self.places[value] = PythonInput(k) if steps is None else self.input(value.aval, steps)
         self.inputs = [self.places[value] for value in graph.inputs]
+        self.python = {v for v, place in zip(graph.inputs, self.inputs) if isinstance(place, PythonInput)}
         self.position = 0
         self.readers = self._last_reads(units)
         self.used = self._used_outside(units)
@@ -264,7 +265,7 @@ class Plan:
     # ---------------------------------------------------------------------------------------------------- groups
 
     def group(self, unit):
-        group = Group(unit, self.used)
+        group = Group(unit, self.used, self.python)
         if not group.stores and not group.reductions:
             return
         loads = [self.layout(v, "?" if code == "b1" else code) for v, code in group.loads]

@@ -281,12 +281,12 @@ class Writer:
 
     def call(self, step):
         args = [self.operand(a) for a in step.args]
-        params = f", **{self.bind('params', step.params)}" if step.params else ""
+        params = [f"**{self.bind('params', step.params)}"] if step.params else []
         function = self.bind("f", step.function)
         if step.out is not None:
-            self.line(f"{function}({', '.join([*args, self.array(step.out)])}{params})", step.note)
+            self.line(f"{function}({', '.join([*args, self.array(step.out), *params])})", step.note)
             return
-        called = f"{function}({', '.join(args)}{params})"
+        called = f"{function}({', '.join(args + params)})"
         given = [name for name, arg in zip(args, step.args) if isinstance(arg, Layout)]
         if len(step.results) > 1:
             several = self.name("t")

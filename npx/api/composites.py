@@ -5,9 +5,13 @@ from numpy._core import _multiarray_umath
 
 from npx import numpy_layer
 from npx.api.indexing import where
-from npx.api.support import FUNCTIONS, python_function
+from npx.api.support import FUNCTIONS, array_operand, cast, concrete, edit, python_function, reshaped, stack
 from npx.array.ndarray import payload, wrap, wrap_scalar
+from npx.dispatch.abstract import aval_of
+from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import ops
+
+HOST = (numpy.ndarray, numpy.generic, bool, int, float, complex)
 
 
 @python_function("numpy.ma.core", "isMaskedArray")
@@ -35,18 +39,58 @@ def with_nans(result, last, is_nan, out):
     """`result` with the elements of `last` where `is_nan` says so."""
     if is_nan is False or is_nan is numpy.False_:
         return result
-    result_dtype = payload(result).dtype
-    chosen = payload(where(is_nan, last, result))
-    chosen = chosen if chosen.dtype == result_dtype else ops.astype(chosen, dtype=result_dtype)
+    chosen = _choose(is_nan, last, result)
     if out is None:
-        return wrap_scalar(chosen)
-    out[...] = wrap(chosen)
+        return chosen
+    out[...] = chosen
     return out
 
 
-numpy_layer.EDITS["numpy.lib._function_base_impl", "if np.any(slices_having_nans)"] = (
-    "result = _npx_with_nans(result, arr[-1, ...], slices_having_nans, out)",
-    {"_npx_with_nans": with_nans},
+def _choose(condition, x, y):
+    """`where` in the dtype of `y`."""
+    dtype, chosen = aval_of(payload(y)).dtype, payload(where(condition, x, y))
+    return wrap_scalar(chosen if chosen.dtype == dtype else ops.astype(chosen, dtype=dtype))
+
+
+edit(
+    "numpy.lib._function_base_impl",
+    "if np.any(slices_having_nans)",
+    "result = {}(result, arr[-1, ...], slices_having_nans, out)",
+    with_nans,
+)
+
+
+# ------------------------------------------------------------------------------------------------------ linspace
+def scale_steps(y, div, delta, step):
+    """The numbers 0, 1, ... of `linspace` times the step, which may be too small to be a number."""
+    scaled = y * step
+    if numpy.any(step == 0) if isinstance(payload(step), HOST) else True:
+        scaled = where(step == 0, y / div * delta, scaled)
+    return scaled.astype(y.dtype, copy=False) if numpy.isscalar(delta) else scaled
+
+
+edit("numpy._core.function_base", "if any_step_zero", "y = {}(y, div, delta, step)", scale_steps)
+
+
+# ------------------------------------------------------------------------------------------------------ nan functions
+@python_function("numpy.lib._nanfunctions_impl", "_copyto")
+def copyto(a, val, mask):
+    """`a` with `val` under the mask; what stands for a scalar cannot be written to."""
+    if getattr(a, "scalar", True):
+        return _choose(mask, val, a)
+    numpy_layer.bind("numpy", "copyto")(a, val, where=mask, casting="unsafe")
+    return a
+
+
+edit(
+    "numpy.lib._nanfunctions_impl",
+    "if np.any(isbad)",
+    """
+if _npx_check(np.any(isbad), False, False):
+    warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=2)
+var = {}(var, np.nan, isbad)
+""",
+    copyto,
 )
 
 
@@ -62,6 +106,58 @@ def nanmedian_small(a, axis=None, out=None, overwrite_input=False):
     return out
 
 
+# ------------------------------------------------------------------------------------------------------ user functions
+@python_function("numpy.lib._function_base_impl", "vectorize._vectorize_call")
+def vectorize_call(self, func, args):
+    """One call for each element, with traced scalars; NumPy's version would go through objects."""
+    if self.signature is not None:
+        return self._vectorize_call_with_signature(func, args)
+    arrays = numpy_layer.bind("numpy", "broadcast_arrays")(*args) if args else ()
+    if not arrays or arrays[0].size == 0 or not any(isinstance(payload(a), Tracer) for a in arrays):
+        return type(self)._npx_vectorize_call(self, func, args)
+    flat = [a.reshape(-1) for a in arrays]
+    results = [func(*(a[i] for a in flat)) for i in range(arrays[0].size)]
+    if not isinstance(results[0], tuple):
+        return _collected(results, arrays[0].shape, self.otypes and self.otypes[0])
+    columns = zip(*results, strict=True)
+    return tuple(
+        _collected(column, arrays[0].shape, self.otypes and self.otypes[k]) for k, column in enumerate(columns)
+    )
+
+
+def _collected(values, shape, dtype):
+    """The results of calls as an array, in the dtype of the first."""
+    dtype = array_operand(values[0]).dtype if dtype is None else numpy.dtype(dtype)
+    return wrap(reshaped(cast(stack(values), dtype), shape))
+
+
+def piece(y, x, condition, func, args, kwargs):
+    """`y` with the elements under the condition replaced by `func` of those of `x`.
+
+    Where a transform hides the condition, `func` is applied to all of `x`.
+    """
+    p = payload(condition)
+    try:
+        condition = wrap(numpy.asarray(p if isinstance(p, HOST) else concrete(p, "a condition of numpy.piecewise")))
+    except TypeError:
+        new = func(x, *args, **kwargs) if callable(func) else func
+        return _choose(condition, new, y)
+    if not callable(func):
+        y[condition] = func
+    elif (chosen := x[condition]).size > 0:
+        y[condition] = func(chosen, *args, **kwargs)
+    return y
+
+
+edit(
+    "numpy.lib._function_base_impl",
+    "if not isinstance(func, collections.abc.Callable)",
+    "y = {}(y, x, cond, func, args, kw)",
+    piece,
+)
+
+
+# ------------------------------------------------------------------------------------------------------ unique
 def no_hash(*args, **kwargs):
     """`numpy.unique` sorts instead of hashing: that has a derivative."""
     return NotImplemented

@@ -50,6 +50,12 @@ def python_function(module, name):
     return register
 
 
+def edit(module, head, source, function):
+    """Put `source`, in which {} stands for `function`, in the place of an `if` statement of NumPy's Python layer."""
+    name = f"_npx_{function.__name__}"
+    numpy_layer.EDITS[module, head] = source.format(name), {name: function}
+
+
 # ------------------------------------------------------------------------------------------------------ operands
 def operand(x):
     """The payload of an array argument; lists become arrays, Python scalars stay as they are."""
@@ -117,10 +123,20 @@ def _sample(key):
 
 
 def cast(p, dtype):
-    """A payload in another dtype."""
+    """A payload in another dtype.
+
+    Raises
+    ------
+    TypeError
+        Objects are asked of a payload that cannot be split into them.
+    """
     if isinstance(p, (bool, int, float, complex)):
         return numpy.asarray(p, dtype)
-    return p if p.dtype == dtype else op("astype")(p, dtype=numpy.dtype(dtype))
+    if p.dtype == dtype:
+        return p
+    if numpy.dtype(dtype).kind == "O" and not isinstance(p, (numpy.ndarray, numpy.generic)):
+        raise TypeError("an array that is being traced or lives on a device cannot become an array of objects")
+    return op("astype")(p, dtype=numpy.dtype(dtype))
 
 
 def reshaped(p, shape):

@@ -24,6 +24,7 @@ from npx.array.memory cimport protect
 cnp.import_array()
 
 cdef extern from "numpy/arrayobject.h":
+    object PySequence_GetItem(object, Py_ssize_t)
     object PyArray_ToScalar(void* data, cnp.ndarray arr)
 
 cdef extern from "Python.h":
@@ -72,6 +73,16 @@ cdef inline bint _plain(ndarray x):
     if type(x.data_) is not cnp.ndarray or _capturing:
         return False
     return x.base_ is None or (x.view_ is None and x.base_.home is None)
+
+
+cdef inline object _view(ndarray x, object r):
+    """A result of indexing the host array `x`: an array that knows its owner, or a scalar."""
+    cdef ndarray v
+    if type(r) is not cnp.ndarray:
+        return r
+    v = _new(r)
+    v.base_ = x if x.base_ is None else x.base_
+    return v
 
 
 cpdef object read(ndarray x):
@@ -331,8 +342,6 @@ cdef class ndarray:
     def __getitem__(self, k):
         cdef cnp.ndarray a
         cdef Py_ssize_t i, n
-        cdef object r
-        cdef ndarray v
         if not _plain(self):
             return slow.getitem(self, k)
         a = <cnp.ndarray>self.data_
@@ -347,17 +356,14 @@ cdef class ndarray:
                     i += n
                 if 0 <= i < n:
                     return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)
+            if a.ndim > 1:  # NumPy's sequence slot, past the parsing of an index
+                return _view(self, PySequence_GetItem(a, k))
         elif type(k) is not slice:
             index = _index(k)
             if index is ABSENT:
                 return slow.getitem(self, k)
             k = index
-        r = a[k]
-        if type(r) is cnp.ndarray:
-            v = _new(r)
-            v.base_ = self if self.base_ is None else self.base_
-            return v
-        return r
+        return _view(self, a[k])
 
     def __setitem__(self, k, value):
         if _plain(self) and not self.scalar:
@@ -431,11 +437,8 @@ cdef class ndarray:
     @property
     def T(self):
         """View of the transposed array."""
-        cdef ndarray v
         if _plain(self):
-            v = _new(self.data_.T)
-            v.base_ = self if self.base_ is None else self.base_
-            return v
+            return _view(self, self.data_.T)
         return self.transpose()
 
 

@@ -9,6 +9,7 @@ import functools
 import numpy
 from numpy.lib.array_utils import normalize_axis_index
 
+from npx.array.errors import NoOp
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.slow import is_payload
 from npx.array.stand_ins import dry_run
@@ -163,12 +164,13 @@ def apply(ufunc, inputs):
 
 
 def _without_op(ufunc, inputs):
-    """A ufunc that is not NumPy's own: the host computes it for a device."""
+    """A ufunc that npx has no op for: the host computes it, for a device or in a split of the graph."""
     tracer = top_tracer(inputs)
     if tracer is not None:
-        raise TypeError(
-            f"the ufunc {ufunc.__name__!r} cannot be traced by {tracer.interpreter.name}: it is not one of NumPy's"
-        )
+        if ufunc.signature is not None or not tracer.interpreter.captures:
+            raise NoOp(ufunc, tracer.interpreter)
+        reason = f"the ufunc {ufunc.__name__}"
+        return ufunc.numpy(*(p.interpreter.concretize(p, reason) if isinstance(p, Tracer) else p for p in inputs))
     backend = next(registry.backend_for(type(p)) for p in inputs if is_payload(p) and not isinstance(p, numpy.ndarray))
     count_round_trip(ufunc.__name__, backend.name)
     results = ufunc.numpy(*(backend.to_host(p) if isinstance(p, backend.payload_type) else p for p in inputs))

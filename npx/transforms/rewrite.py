@@ -36,7 +36,7 @@ def rewrite(graph):
 # ------------------------------------------------------------------------------------------------------------ rules
 
 
-def fold_constants(node, emit):
+def fold_constants(node, graph):
     """A node of host constants is a constant; a broadcast one stays small."""
     if not node.inputs or node.op.nout != 1 or node.op.name == "broadcast_to":
         return None
@@ -55,7 +55,7 @@ def fold_constants(node, emit):
     return constant(result.item() if aval.weak else result)
 
 
-def drop_identity(node, emit):
+def drop_identity(node, graph):
     """Some ops return their first operand for certain params and dtypes."""
     unchanged = IDENTITIES.get(node.op.name)
     if unchanged is None or node.outputs[0].aval != node.inputs[0].aval or not unchanged(node):
@@ -85,14 +85,14 @@ IDENTITIES = {
 }
 
 
-def drop_neutral_operand(node, emit):
+def drop_neutral_operand(node, graph):
     """``x * 1``, ``x / 1``, ``x - 0``, ``x ** 1`` are x, to the last bit."""
     neutral = NEUTRAL.get(node.op.name)
     if neutral is None or node.outputs[0].aval.dtype.kind == "c":
         return None
     number, places = neutral
     for place in places:
-        if node.inputs[1 - place].aval == node.outputs[0].aval and is_uniformly(node.inputs[place], number):
+        if node.inputs[1 - place].aval == node.outputs[0].aval and is_uniformly(node.inputs[place], number, graph):
             return node.inputs[1 - place]
     return None
 
@@ -101,40 +101,40 @@ def drop_neutral_operand(node, emit):
 NEUTRAL = {"multiply": (1, (0, 1)), "divide": (1, (1,)), "power": (1, (1,)), "subtract": (0, (1,))}
 
 
-def is_uniformly(value, number):
+def is_uniformly(value, number, graph):
     """Whether all elements of `value` are known to equal `number`, and not to be minus zero."""
-    while value.node is not None and value.node.op.name == "broadcast_to":
-        value = value.node.inputs[0]
+    while (spread := graph.producer(value, "broadcast_to")) is not None:
+        value = spread.inputs[0]
     if not value.is_const or value.aval.ndim or value.aval.dtype.kind not in "biuf":
         return False
     known = numpy.asarray(value.const)
     return bool(known == number and not numpy.signbit(known.astype(float)))
 
 
-def join_repeated(node, emit):
+def join_repeated(node, graph):
     """A reshape of a reshape is one reshape; likewise `broadcast_to` and `transpose`."""
-    name, inner = node.op.name, node.inputs[0].node if node.inputs else None
-    if inner is None or inner.op is not node.op or name not in ("reshape", "broadcast_to", "transpose"):
+    if node.op.name not in ("reshape", "broadcast_to", "transpose"):
         return None
-    params = node.params
-    if name == "transpose":
+    inner, params = graph.producer(node.inputs[0], node.op.name), node.params
+    if inner is None:
+        return None
+    if node.op.name == "transpose":
         params = {"axes": tuple(inner.params["axes"][a] for a in params["axes"])}
-    return emit(node, inner.inputs, params)
+    return graph.emit(node, inner.inputs, params)
 
 
-def read_what_was_written(node, emit):
+def read_what_was_written(node, graph):
     """``y[i]`` right after ``y[i] = v`` is v."""
-    write = node.inputs[0].node if node.inputs else None
-    if node.op.name != "getitem" or write is None or write.op.name != "setitem":
+    if node.op.name != "getitem":
         return None
-    index = node.params["index"]
-    if write.params["index"] != index or any(type(item) is Hole for item in index):
+    write, index = graph.producer(node.inputs[0], "setitem"), node.params["index"]
+    if write is None or write.params["index"] != index or any(type(item) is Hole for item in index):
         return None
     written = write.inputs[1]
     return written if written.aval == node.outputs[0].aval else None
 
 
-def write_all(node, emit):
+def write_all(node, graph):
     """``y[:] = v`` is v, broadcast; y is not needed."""
     if node.op.name != "setitem" or not _takes_all(node.params["index"]):
         return None
@@ -143,11 +143,10 @@ def write_all(node, emit):
         return None
     if written.aval.shape == target.shape:
         return written
-    return emit(node, (written,), {"shape": target.shape}, op=registry.op("broadcast_to"))
+    return graph.emit(node, (written,), {"shape": target.shape}, op=registry.op("broadcast_to"))
 
 
-#: tried in this order; each is ``rule(node, emit) -> Value or None``, where ``emit(node, inputs, params, op=None)``
-#: records another node in the place of `node`
+#: tried in this order; each is ``rule(node, graph) -> Value or None``, where `graph` is a `_Pass`
 RULES = (
     fold_constants,
     drop_identity,
@@ -167,10 +166,13 @@ def simplified(graph):
 
 
 class _Pass:
+    """The graph as rewritten so far."""
+
     def __init__(self, graph):
         self.new = {}  # Value of the old graph -> Value of the new one
         self.known = {}  # what a node computes -> its outputs
         self.nodes = []
+        self.inputs = set(graph.inputs)
         for node in graph.nodes:
             inputs = tuple(self.new.get(v, v) for v in node.inputs)
             if inputs != node.inputs:
@@ -187,7 +189,7 @@ class _Pass:
             self.nodes.append(node)
             return node.outputs
         for rule in RULES:
-            found = rule(node, self.emit)
+            found = rule(node, self)
             if found is not None:
                 return (found,)
         key = computation(node)
@@ -198,6 +200,11 @@ class _Pass:
             self.nodes.append(node)
             self.known[key] = node.outputs
         return self.known[key]
+
+    def producer(self, value, name):
+        """The node of this graph that computes `value`, if it is one of the op called `name`."""
+        is_inside = value.node is not None and value not in self.inputs
+        return value.node if is_inside and value.node.op.name == name else None
 
     def emit(self, node, inputs, params, op=None):
         """Record a node with other inputs, which says the same `where`; returns its one output."""
