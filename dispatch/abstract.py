@@ -103,6 +103,7 @@ def result_dtype(*avals):
 
 
 _WEAK_SAMPLE = {int: 0, float: 0.0, complex: 0j}
+_WEAK_KINDS = {"i": int, "u": int, "f": float, "c": complex}
 
 
 @functools.lru_cache(4096)
@@ -141,11 +142,8 @@ def ufunc_rule(ufunc, nin, nout):
         keys = tuple(a.weak or a.dtype for a in avals)
         dtypes = ufunc_dtypes(ufunc, keys, nout)[nin:]
         shape = broadcast_shape(*(a.shape for a in avals))
-        weak = None
-        if avals and all(a.weak for a in avals):  # Python scalars only: the result is one too
-            kind = dtypes[0].kind
-            weak = {"i": int, "u": int, "f": float, "c": complex}.get(kind)
-        outs = tuple(Aval(shape, d, weak) for d in dtypes)
+        weak = avals and all(a.weak for a in avals)  # Python scalars only: the result is one too
+        outs = tuple(Aval(shape, d, _WEAK_KINDS.get(d.kind) if weak else None) for d in dtypes)
         return outs[0] if nout == 1 else outs
 
     return rule

@@ -125,6 +125,8 @@ class _Reader:
         operands = positional[len(leading) :]
         if not self.open and len(operands) != nin:
             raise TypeError(f"{rule} must take {(*leading, '...')} and {nin} operands")
+        if any(n.endswith("_aval") for n in positional[: len(leading)]):
+            raise TypeError(f"{rule} may ask for the Aval of an operand only: the tape keeps an answer or nothing")
         self.rule, self.names = rule, tuple(names)
         self.reads_ans = "ans" in leading and reads[leading.index("ans")]
         self.reads = tuple(reads[len(leading) :])

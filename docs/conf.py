@@ -1,6 +1,11 @@
 """Sphinx configuration."""
 
 import importlib.metadata
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
+import generate_ops  # noqa: E402
 
 project = "npx"
 author = "The npx developers"
@@ -14,3 +19,8 @@ exclude_patterns = ["_build"]
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": False}
+
+
+def setup(app):
+    """Write the generated page before Sphinx looks for pages."""
+    app.connect("builder-inited", lambda app: generate_ops.write_page())

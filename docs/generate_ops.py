@@ -11,8 +11,10 @@ import numpy
 import npx.ops  # noqa: F401  declares the ops
 from npx.dispatch import batching, loops, registry
 from npx.dispatch.abstract import Aval, DataDependentShape, aval_of
+from npx.dispatch.graph import Node, Value
 from npx.dispatch.payloads import is_inexact
 from npx.dispatch.rules import Operand
+from npx.kernels.host_compiler import fuse, layout
 
 PAGE = Path(__file__).parent / "ops.md"
 
@@ -23,14 +25,14 @@ Every op that is declared, from its declaration; the names and meanings of their
 [conventions](design/conventions.md). This page is written by `docs/generate_ops.py` when the docs are built.
 
 **Derivative.** *linear*: the op is its own derivative, and states its transpose. *both modes*: rules for reverse and
-forward mode. *reverse*: a rule for reverse mode, from which forward mode is derived. *zero*: the results are integers or
-truth values. Otherwise the reason why there is none; asking for it is an error.
+forward mode. *reverse*: a rule for reverse mode, from which forward mode is derived. *zero*: no result is a float.
+Otherwise the reason why there is none; asking for it is an error.
 
 **vmap.** *elementwise* and *along the axis*: one call for all elements, by the rule for the op's kind. *own rule*: one
 call, by a rule of the op itself. *loop*: one call per element, counted and reported.
 
-**Host.** What runs on NumPy arrays: the NumPy callable of the row, and beside it *small loops* of npx for up to
-{small} elements. **Compiled.** What `jit` makes of it on the host: *fused* into loops with its neighbours, a *view* that costs
+**Host.** What runs on NumPy arrays: the NumPy callable of the row, and before it *small loops* of npx for arrays of few
+elements. **Compiled.** What `jit` makes of it on the host: *fused* into loops with its neighbours, a *view* that costs
 nothing, a *write* in place where the old value is dead, or else a *call* of the NumPy callable.
 
 **Other backends.** *yes*: an implementation of its own. *expanded*: in terms of other ops. *host*: a round trip through
@@ -57,7 +59,7 @@ def page():
     """The text of the page."""
     backends, missing = load_backends()
     note = f"\nNot shown, for want of a package that they need: {', '.join(missing)}." if missing else ""
-    parts = [HEAD.format(missing=note, small=loops.LARGEST)]
+    parts = [HEAD.format(missing=note)]
     ops = sorted(registry.OPS.values(), key=lambda op: (op.kind, op.name))
     for kind in dict.fromkeys(op.kind for op in ops):
         rows = [row(op, backends) for op in ops if op.kind == kind]
@@ -112,7 +114,7 @@ def definition(op):
         return f"`numpy.{op.name}`"
     if hasattr(numpy.ndarray, op.name):
         return f"`ndarray.{op.name}`"
-    return inspect.getdoc(spec).partition("\n")[0].rstrip(".")
+    return inspect.getdoc(spec).partition("\n")[0].replace("``", "`").rstrip(".")
 
 
 def derivative(op):
@@ -128,22 +130,22 @@ def derivative(op):
 
 def is_discrete(op):
     """Whether no example of the op has floating point results."""
-    return not any(is_inexact(out.dtype) for example in op.examples for out in example_results(op, example))
+    return not any(is_inexact(out.aval.dtype) for node in example_nodes(op) for out in node.outputs)
 
 
-def example_results(op, example):
-    """The abstract results of an example, for each of its types that NumPy takes."""
-    for types in example.types:
-        codes = [types[k % len(types)] for k in range(len(example.operands))]
-        avals = tuple(map(operand_aval, example.operands, codes))
-        params = {k: p(numpy.dtype(types[0])) if callable(p) else p for k, p in example.params.items()}
-        try:
-            yield from op.abstract(avals, params)
-        except DataDependentShape:
-            outs = op.spec(*(numpy.ones(a.shape, a.dtype) for a in avals), **params)
-            yield from map(aval_of, outs if op.nout > 1 else (outs,))
-        except (TypeError, ValueError):  # an example of what NumPy refuses
-            continue
+def example_nodes(op):
+    """The op's examples as nodes of a graph, for each of their types that NumPy takes."""
+    for example in op.examples:
+        for types in example.types:
+            avals = tuple(operand_aval(o, types[k % len(types)]) for k, o in enumerate(example.operands))
+            params = {k: p(numpy.dtype(types[0])) if callable(p) else p for k, p in example.params.items()}
+            try:
+                outs = op.abstract(avals, params)
+            except DataDependentShape:
+                outs = (aval_of(op.spec(*(numpy.ones(a.shape, a.dtype) for a in avals), **params)),)
+            except (TypeError, ValueError):  # an example of what NumPy refuses
+                continue
+            yield Node(op, map(Value, avals), params, outs)
 
 
 def operand_aval(operand, code):
@@ -157,14 +159,13 @@ SMALL_LOOPS = {ufunc for ufunc, _ in loops.registered()}
 
 
 def compiled(op):
-    """What the host compiler makes of the op."""
-    from npx.kernels.host_compiler import fuse, layout, scalars
-
-    if op.name in layout.VIEWS:
-        return "view"
+    """What the host compiler makes of the op at best."""
     if op.name in fuse.WRITES:
         return "write"
-    return "fused" if op.name in scalars.RULES or op.name in scalars.REDUCTIONS else "call"
+    nodes = list(example_nodes(op))
+    if any(map(layout.is_view, nodes)):
+        return "view"
+    return "fused" if any(map(fuse.iteration, nodes)) else "call"
 
 
 def implementation(op, backend):

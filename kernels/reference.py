@@ -99,7 +99,8 @@ def neighbour(x, y, dtype):
 def spacing(x, dtype):
     if not math.isfinite(x):
         return math.nan
-    return neighbour(x, math.copysign(math.inf, x), dtype) - x if x else neighbour(0.0, 1.0, dtype)
+    away = x if dtype.itemsize > 2 else 1.0  # NumPy's float16 looks towards infinity, its other floats away from zero
+    return neighbour(x, math.copysign(math.inf, away), dtype) - x if x else neighbour(0.0, 1.0, dtype)
 
 
 def scalar_function(name, dtype):

@@ -29,8 +29,7 @@ def ieee(function):
 
 def analytic(name):
     """The function called `name` in `math`, for complex numbers that in `cmath`."""
-    real, of_complex = ieee(getattr(math, name)), ieee(getattr(cmath, name))
-    return lambda x: of_complex(x) if isinstance(x, complex) else real(x)
+    return lambda x: ieee(getattr(cmath if isinstance(x, complex) else math, name))(x)
 
 
 def is_nan(x):
@@ -79,8 +78,9 @@ def floor_divide(x, y):
         return x // y if y else 0
     if y == 0:
         return divide(x, y)
-    quotient = (x - remainder(x, y)) / y
-    return math.copysign(0.0, x / y) if quotient == 0 else quotient if is_nan(quotient) else float(round(quotient))
+    rest = fmod(x, y)
+    quotient = (x - rest) / y - (rest != 0 and (y < 0) != (rest < 0))
+    return math.copysign(0.0, x / y) if quotient == 0 else round_even(quotient)
 
 
 def power(x, y):
@@ -125,9 +125,7 @@ def logarithm(name):
 
 
 def log2(x):
-    return (
-        cmath.log(x) / math.log(2) if isinstance(x, complex) else logarithm("log2")(x) if x == 0 else ieee(math.log2)(x)
-    )
+    return logarithm("log")(x) / math.log(2) if isinstance(x, complex) else logarithm("log2")(x)
 
 
 def log1p(x):
@@ -157,6 +155,12 @@ def log_add(exp, log1p_of_exp):
         return NAN if is_nan(x - y) else high + log1p_of_exp(low - high)
 
     return add
+
+
+def arctanh(x):
+    if isinstance(x, complex):
+        return complex(math.copysign(INF, x.real), x.imag) if x in (1, -1) else cmath.atanh(x)
+    return math.copysign(INF, x) if abs(x) == 1 else ieee(math.atanh)(x)
 
 
 def sqrt(x):
@@ -215,6 +219,13 @@ def heaviside(x, at_zero):
     return x if is_nan(x) else at_zero if x == 0 else float(x > 0)
 
 
+def ldexp(x, n):
+    try:
+        return math.ldexp(x, max(n, -5000))
+    except OverflowError:
+        return math.copysign(INF, x)
+
+
 def left_shift(x, places):
     return x << places if 0 <= places < 64 else 0
 
@@ -232,7 +243,7 @@ UFUNCS = {
     "arcsinh": analytic("asinh"),
     "arctan": analytic("atan"),
     "arctan2": math.atan2,
-    "arctanh": lambda x: math.copysign(INF, x) if x in (1.0, -1.0) else analytic("atanh")(x),
+    "arctanh": arctanh,
     "bitwise_and": lambda x, y: x & y,
     "bitwise_count": lambda x: abs(x).bit_count(),
     "bitwise_or": lambda x, y: x | y,
@@ -270,7 +281,7 @@ UFUNCS = {
     "isinf": lambda x: any(parts(math.isinf)(x)),
     "isnan": lambda x: any(parts(math.isnan)(x)),
     "lcm": math.lcm,
-    "ldexp": lambda x, n: math.copysign(0.0, x) if n < -2000 else ieee(math.ldexp)(x, n),
+    "ldexp": ldexp,
     "left_shift": left_shift,
     "less": compare(lambda x, y: x < y),
     "less_equal": compare(lambda x, y: x <= y),
@@ -294,14 +305,14 @@ UFUNCS = {
     "power": power,
     "rad2deg": math.degrees,
     "radians": math.radians,
-    "reciprocal": lambda x: truncated(1, x) if isinstance(x, int) else divide(1.0 + 0 * x, x),
+    "reciprocal": lambda x: truncated(1, x) if isinstance(x, int) else divide(type(x)(1), x),
     "remainder": remainder,
     "right_shift": right_shift,
     "rint": round_even,
     "sign": sign,
     "signbit": lambda x: math.copysign(1.0, x) < 0,
     "sin": analytic("sin"),
-    "sinh": analytic("sinh"),
+    "sinh": lambda x: analytic("sinh")(x) if isinstance(x, complex) else math.copysign(analytic("sinh")(abs(x)), x),
     "sqrt": sqrt,
     "square": lambda x: x * x,
     "subtract": lambda x, y: x - y,

@@ -113,10 +113,7 @@ def _spacing(x):
 
 
 def _reciprocal(x):
-    if not _is_integer(x):
-        return jnp.reciprocal(x)
-    infinite = numpy.iinfo(x.dtype).min if x.dtype.itemsize >= 4 else 0  # what C makes of NumPy's 1.0 / 0
-    return jnp.where(x == 0, jnp.full_like(x, infinite), _int_divmod(jnp.ones_like(x), x)[0])
+    return jnp.where(jnp.abs(x) == 1, x, jnp.zeros_like(x)) if _is_integer(x) else jnp.reciprocal(x)
 
 
 def _arg_extreme(arg, extreme):
@@ -216,6 +213,7 @@ FUNCTIONS = {
     "remainder": lambda x, y: _divmod(x, y)[1],
     "repeat": lambda x, repeats, axis: jnp.repeat(x, numpy.array(repeats), axis=axis),
     "setitem": _setitem,
+    "sign": lambda x: jnp.where(x == 0, jnp.zeros_like(x), jnp.sign(x)),
     "spacing": _spacing,
     "vecdot": functools.partial(jnp.vecdot, **EXACT),
     "vecmat": lambda x, y: jnp.matmul(jnp.conjugate(x)[..., None, :], y, **EXACT)[..., 0, :],
@@ -283,6 +281,11 @@ def cast(array, dtype):
     return jnp.where(array < 0, wrapped, lax.convert_element_type(array, dtype))
 
 
+def _compiled(function):
+    program = jax.jit(lambda arrays, params: function(*arrays, **dict(params)), static_argnums=1, inline=True)
+    return lambda *arrays, **params: program(arrays, tuple(params.items()))
+
+
 class Implementations(NumpyLike):
     """The impls of the backend, each a compiled program unless it looks at elements or has too many different params.
 
@@ -296,17 +299,12 @@ class Implementations(NumpyLike):
         if function is None or op.name in self.NOT_COMPILED:
             return function
         if op.name not in self.compiled:
-
-            def with_params(arrays, params):
-                return function(*arrays, **dict(params))
-
-            self.compiled[op.name] = jax.jit(with_params, static_argnums=1, inline=True)
-        compiled = self.compiled[op.name]
-        return lambda *arrays, **params: compiled(arrays, tuple(params.items()))
+            self.compiled[op.name] = _compiled(function)
+        return self.compiled[op.name]
 
     @functools.cached_property
     def compiled(self):
-        """Op name -> compiled function of the operands and the params' items."""
+        """Op name -> compiled function."""
         return {}
 
     def on_host(self, op, args, params):

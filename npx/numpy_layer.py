@@ -15,7 +15,6 @@ import types
 
 import numpy
 
-from npx.array import calling
 from npx.array.ndarray import ndarray, payload
 from npx.dispatch.interpreter import Tracer
 
@@ -119,8 +118,6 @@ class Layer(types.ModuleType):
             if isinstance(value, type) and issubclass(value, (tuple, BaseException)):
                 setattr(self, name, getattr(origin, name))  # result and exception classes stay NumPy's
             elif _is_defined_by(value, self):
-                if "__array__" in vars(value):
-                    calling.ARRAY_LIKE.add(value)
                 value.__module__ = "npx" + value.__module__.removeprefix("numpy")  # where pickle finds it
 
 

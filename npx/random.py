@@ -5,7 +5,6 @@ compiled function draws anew and leaves the generator where Python would have le
 """
 
 import functools
-import weakref
 
 import numpy
 
@@ -32,16 +31,17 @@ class _LegacyState:
         self._generator.set_state(value)
 
 
-_legacy_states = weakref.WeakKeyDictionary()
+_GLOBAL = numpy.random.mtrand._rand
+_global_state = _LegacyState(_GLOBAL)
 
 
 def _state_of(generator):
-    """The object whose attribute `state` a draw changes."""
+    """The object whose attribute `state` a draw changes, always the same one."""
     if isinstance(generator, numpy.random.Generator):
         return generator.bit_generator
-    if generator not in _legacy_states:
-        _legacy_states[generator] = _LegacyState(weakref.proxy(generator))
-    return _legacy_states[generator]
+    if generator is _GLOBAL:
+        return _global_state
+    return vars(generator).setdefault("_state", _LegacyState(generator))
 
 
 def _recorder():
@@ -152,10 +152,9 @@ def default_rng(seed=None):
 def _module_function(name, method_name):
     """A function of the module `numpy.random`: a method of NumPy's global generator."""
     method = getattr(RandomState, method_name)
-    generator = numpy.random.mtrand._rand
 
     def function(*args, **kwargs):
-        return method(generator, *args, **kwargs)
+        return method(_GLOBAL, *args, **kwargs)
 
     functools.update_wrapper(function, getattr(numpy.random, name))
     function.__name__, function.__qualname__, function.__module__ = name, name, "npx.random"
@@ -163,7 +162,7 @@ def _module_function(name, method_name):
 
 
 for _name, _real in list(vars(numpy.random).items()):
-    if getattr(_real, "__self__", None) is numpy.random.mtrand._rand:
+    if getattr(_real, "__self__", None) is _GLOBAL:
         globals()[_name] = _module_function(_name, _real.__name__)
 ranf, sample = _module_function("ranf", "random_sample"), _module_function("sample", "random_sample")
 

@@ -60,6 +60,11 @@ def plain(types):
     return set(types) <= {"l", "d", "D"}
 
 
+def double(types):
+    """Whether these are types in which derivatives are compared with differences."""
+    return set(types) <= set("?ldD") and set(types) & set("dD")
+
+
 def draw(operand, code, rng):
     """A random array; integers are those in the operand's domain."""
     shape, low, high = operand.shape, operand.low, operand.high

@@ -26,7 +26,7 @@ def same(got, want):
         )
     else:
         assert type(got) is type(want), (type(got), type(want))
-        numpy.testing.assert_allclose(got, want, rtol=1e-12)
+        numpy.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-15)
 
 
 def check(fun, *make, calls=2):

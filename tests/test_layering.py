@@ -134,27 +134,26 @@ def test_files_stay_small(path):
 
 
 @pytest.fixture(scope="module")
-def benchmarked():
-    """Names of the ops that asv_bench measures."""
+def benchmarks():
+    """The module of asv_bench that measures the ops."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT))
-        return set(importlib.import_module("asv_bench.benchmarks.bench_ops").CASES)
+        return importlib.import_module("asv_bench.benchmarks.bench_ops")
 
 
 def all_ops():
-    import npx.ops  # noqa: F401  declares them
-
     return sorted(registry.OPS.values(), key=lambda op: op.name)
 
 
 @pytest.mark.parametrize("op", all_ops(), ids=lambda op: op.name)
-def test_declaration_is_complete(op, benchmarked):
+def test_declaration_is_complete(op, benchmarks):
     assert callable(op.rule), "no shape and dtype rule"
     assert callable(op.spec), "no NumPy callable that defines it"
     assert op.examples, "no examples: nothing to test, document and benchmark it with"
     assert op.vjp or op.linear or op.no_deriv, "neither a derivative nor a reason for having none"
     assert not (op.vjp and op.no_deriv), "a derivative, and a reason for having none"
-    assert op.name in benchmarked, "no benchmark"
+    assert benchmarks.OPS[op.name] is op, "no benchmark"
+    assert benchmarks.case_of(op).op is op
 
 
 def test_there_are_ops():

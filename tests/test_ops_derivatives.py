@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from optable import ALL_OPS, Opaque, assert_same, cases, direction, lower, results
+from optable import ALL_OPS, Opaque, assert_same, cases, direction, double, lower, results
 
 from npx.dispatch import interpreter, registry
 from npx.dispatch.abstract import aval_of
@@ -14,10 +14,6 @@ WITH_VJP = [op for op in ALL_OPS if op.vjp is not None and not op.effect]
 DIFFERENTIABLE = pytest.mark.parametrize("op", WITH_VJP, ids=lambda op: op.name)
 FORWARD = pytest.mark.parametrize("op", [op for op in WITH_VJP if op.jvp is not None], ids=lambda op: op.name)
 STEP = 1e-4
-
-
-def double(types):
-    return set(types) <= set("?ldD") and set(types) & set("dD")
 
 
 def inexact(types):
@@ -44,12 +40,12 @@ def bare(op, values):
 
 
 def pullback(case, ans, cotangents):
-    """The cotangent of each operand. As on a tape, rules get only the values that the op says they read."""
+    """The cotangent of each operand. As on a tape, rules get only what the op says they read."""
     op = case.op
     keeps = [op.keeps[min(k, len(op.keeps) - 1)] for k in range(len(case.operands))]
     args = [x if keep else aval_of(x) for x, keep in zip(case.operands, keeps)]
-    kept_ans = bare(op, ans if op.keeps_ans else [aval_of(a) for a in ans])
-    return [op.vjp(k, bare(op, cotangents), kept_ans, args, case.params) for k in range(len(args))]
+    kept = bare(op, ans) if op.keeps_ans else None
+    return [op.vjp(k, bare(op, cotangents), kept, args, case.params) for k in range(len(args))]
 
 
 def pushforward(case, ans, tangents):

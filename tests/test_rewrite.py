@@ -176,6 +176,20 @@ def test_writing_all_forgets_the_old():
     assert names(b.rewritten(b.setitem(b.exp(x), 2, index=(FULL, FULL)))) == ["exp", "setitem"]
 
 
+def test_adding_at_a_fixed_place_is_spelled_out():
+    b = Build(X, numpy.arange(4.0), numpy.arange(4).astype(complex), numpy.array([0, 0]))
+    x, row, other, places = b.inputs
+    y = b.exp(x)
+    assert names(b.rewritten(b.add_at(y, row, index=(1, FULL)))) == ["exp", "getitem", "add", "setitem"]
+    assert names(b.rewritten(b.add_at(y, 2, index=(FULL, FULL)))) == ["exp", "add"]
+    assert (
+        names(b.rewritten(b.add_at(b.astype(y, dtype=numpy.dtype(complex)), other, index=(1, FULL))))[-1] == "setitem"
+    )
+    assert names(b.rewritten(b.add_at(b.copy(row), 1.0, places, index=(Hole(0),)))) == ["add_at"]
+    b = Build(X.astype("f4"), numpy.arange(4.0))  # added in float64
+    assert names(b.rewritten(b.add_at(b.inputs[0], b.inputs[1], index=(1, FULL)))) == ["add_at"]
+
+
 def test_inputs_may_come_from_another_graph():
     """A function that is compiled in pieces: how an input was computed is not this graph's business."""
     first = Build(X)

@@ -1,7 +1,7 @@
 """Every op on the host, beside the NumPy function that defines it: generated from the op declarations.
 
-The operands are those of the op's own examples; an elementwise op also runs on many elements. An op that offers no
-example to run stops the import of this module. ``python -m asv_bench.benchmarks.bench_ops [op ...]`` prints the times.
+The operands are those of the op's own examples; an elementwise op also runs on many elements. An op without examples
+stops the import of this module. ``python -m asv_bench.benchmarks.bench_ops [op ...]`` prints the times.
 """
 
 import sys
@@ -16,6 +16,11 @@ sys.path.append(str(Path(__file__).parents[2] / "tests"))
 from optable import ALL_OPS, cases, plain  # noqa: E402
 
 MANY = 100_000
+OPS = {op.name: op for op in ALL_OPS}
+ELEMENTWISE = [name for name, op in OPS.items() if op.kind == "elementwise"]
+
+if missing := [name for name, op in OPS.items() if not op.examples]:
+    raise NotImplementedError(f"ops without a benchmark, since their declarations have no examples: {missing}")
 
 
 def case_of(op):
@@ -35,57 +40,52 @@ def case_of(op):
     raise NotImplementedError(f"the op {op.name} has no benchmark: declare an example that NumPy accepts")
 
 
-CASES = {op.name: case_of(op) for op in ALL_OPS}
-ELEMENTWISE = [name for name, case in CASES.items() if case.op.kind == "elementwise"]
-RUNS = {"npx": lambda case: case.op, "numpy": lambda case: case.op.spec}
-
-
 def enlarged(case):
     """The case with its operands repeated to MANY elements."""
     operands = (numpy.resize(x, MANY) if numpy.ndim(x) else x for x in case.operands)
     return case._replace(operands=tuple(operands))
 
 
+def times_of(case):
+    """Seconds of one call: of the op, and of the NumPy function."""
+    functions = {"npx": case.op, "numpy": case.op.spec}
+    calls = {run: (lambda f=f: f(*case.operands, **case.params)) for run, f in functions.items()}
+    with numpy.errstate(all="ignore"):
+        return fastest(calls, seconds=0.05)
+
+
 class Example:
     """The op's largest example: a few elements, so mostly the cost of the call."""
 
-    params = [list(CASES), list(RUNS)]
-    param_names = ["op", "run"]
+    params = list(OPS)
+    param_names = ["op"]
+    unit = "of NumPy's time"
 
-    def setup(self, op, run):
-        self.case = CASES[op]
-        self.function = RUNS[run](self.case)
+    def case(self, name):
+        return case_of(OPS[name])
 
-    def time_op(self, op, run):
-        self.function(*self.case.operands, **self.case.params)
+    def track_ratio(self, name):
+        times = times_of(self.case(name))
+        return times["npx"] / times["numpy"]
 
 
 class ManyElements(Example):
-    params = [ELEMENTWISE, list(RUNS)]
+    params = ELEMENTWISE
 
-    def setup(self, op, run):
-        super().setup(op, run)
-        self.case = enlarged(self.case)
-
-
-def times_of(case):
-    """Seconds of one call, for each of RUNS."""
-    functions = {run: pick(case) for run, pick in RUNS.items()}
-    calls = {run: (lambda f=f: f(*case.operands, **case.params)) for run, f in functions.items()}
-    return fastest(calls, seconds=0.05)
+    def case(self, name):
+        return enlarged(case_of(OPS[name]))
 
 
 def main(names):
     print(f"{'op':<26}{'npx':>11}{'NumPy':>11}{'ratio':>8}")
-    for name in names or CASES:
-        shown = {name: CASES[name]}
+    for name in names or OPS:
+        shown = {name: case_of(OPS[name])}
         if name in ELEMENTWISE:
-            shown[f"{name} x {MANY}"] = enlarged(CASES[name])
+            shown[f"{name} x {MANY}"] = enlarged(shown[name])
         for label, case in shown.items():
             ours, numpys = (seconds * 1e6 for seconds in times_of(case).values())
             print(f"{label:<26}{ours:>8.2f} us{numpys:>8.2f} us{ours / numpys:>8.2f}")
 
 
 if __name__ == "__main__":
-    numpy.seterr(all="ignore")
     main(sys.argv[1:])

@@ -62,6 +62,25 @@ def contiguous(storage, shape, dtype):
     return Layout(storage, 0, shape, contiguous_strides(shape, dtype.itemsize), dtype)
 
 
+def overlap(one, other):
+    """Whether two layouts may have memory in common."""
+    if one.storage.owner is not other.storage.owner:
+        return False
+    if one.storage is not other.storage:  # one is found at run time
+        return True
+    (low, high), (other_low, other_high) = _extent(one), _extent(other)
+    return low < other_high and other_low < high
+
+
+def _extent(layout):
+    """The first byte of a layout, and the one after the last."""
+    if 0 in layout.shape:
+        return layout.offset, layout.offset
+    reach = [s * (n - 1) for s, n in zip(layout.strides, layout.shape)]
+    low = layout.offset + sum(r for r in reach if r < 0)
+    return low, layout.offset + sum(r for r in reach if r > 0) + layout.dtype.itemsize
+
+
 def _getitem(array, index):
     return array[(*(slice(*e) if type(e) is Slice else e for e in index), ...)]
 

@@ -216,7 +216,7 @@ class Group:
         dims, strides, kinds = arrange(shape, axes, strides)
         roles = ["load"] * len(loads) + ["store"] * len(stores)
         roles += [node.op.name if "r" in kinds else "store" for node, _ in body.reduced]
-        codes = [code for _, code in self.loads] + [code_of(v.aval.dtype) for v in (*self.stores, *self.reductions)]
+        codes = [code for _, code in self.loads] + [code_of(layout.dtype) for layout in (*stores, *reductions)]
         operands = tuple(Operand(c, r, _access(c, r, s)) for c, r, s in zip(codes, roles, strides))
         args = [body.inside[v] for v in self.stores] + [arg for _, arg in body.reduced]
         nest = Nest(

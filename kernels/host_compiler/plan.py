@@ -5,142 +5,26 @@ get memory of their own in every call, and a write into a buffer happens in plac
 afterwards.
 """
 
-from typing import NamedTuple
-
 import numpy
 
 from npx.dispatch import registry
-from npx.kernels.host_compiler.fuse import roots
-from npx.kernels.host_compiler.layout import Layout, contiguous, is_static_view, is_view, view
-from npx.kernels.host_compiler.loops import Group, Nest, Numbers
-
-ALIGNMENT = 64
-
-
-class Storage:
-    """A piece of memory.
-
-    Attributes
-    ----------
-    kind : str
-        ``"input"`` and ``"constant"`` are never written; ``"arena"`` lies at `offset` in the program's arena;
-        ``"fresh"`` is allocated in each call, to be returned; ``"dynamic"`` is what a host function returned;
-        ``"window"`` is part of `parent`, found at run time.
-    nbytes : int
-    array : numpy.ndarray or None
-        The memory of a constant.
-    """
-
-    __slots__ = ("kind", "nbytes", "array", "parent", "offset", "layout")
-
-    def __init__(self, kind, nbytes, array=None, parent=None):
-        self.kind, self.nbytes, self.array, self.parent = kind, nbytes, array, parent
-        self.offset = self.layout = None
-
-    @property
-    def owner(self):
-        return self if self.parent is None else self.parent.owner
-
-    @property
-    def writable(self):
-        return self.owner.kind in ("arena", "dynamic")
-
-
-class Literal(NamedTuple):
-    """A Python scalar, as host functions take it."""
-
-    value: object
-
-
-class PythonInput(NamedTuple):
-    """A graph input that is a Python scalar; `index` among the inputs."""
-
-    index: int
-
-
-class PythonResult(NamedTuple):
-    """A computed value that stands for a Python scalar."""
-
-    layout: Layout
-
-
-class KernelStep(NamedTuple):
-    """Run a loop nest."""
-
-    nest: Nest
-    numbers: Numbers
-    operands: tuple
-
-    def layouts(self):
-        return self.operands
-
-
-class CallStep(NamedTuple):
-    """Call a host function: into `out`, or for results that become `results`."""
-
-    function: object
-    args: tuple
-    params: dict
-    out: Layout | None
-    results: tuple
-    note: str | None
-
-    def layouts(self):
-        outs = self.results if self.out is None else (self.out,)
-        return (*_layouts(self.args), *(o for o in outs if o is not None))
-
-
-class WriteStep(NamedTuple):
-    """``target[index] = value``, or ``+=`` where `adds`; `index` is None where `target` is the place itself."""
-
-    target: Layout
-    value: object
-    index: tuple | None
-    arrays: tuple
-    adds: bool
-    note: str | None
-
-    def layouts(self):
-        return (self.target, *_layouts((self.value, *self.arrays)))
-
-
-class CopyStep(NamedTuple):
-    """Copy elements."""
-
-    target: Layout
-    source: Layout
-    note: str | None
-
-    def layouts(self):
-        return (self.target, self.source)
-
-
-class WindowStep(NamedTuple):
-    """Find a view whose offset depends on index operands."""
-
-    target: Layout
-    source: Layout
-    index: tuple
-    arrays: tuple
-    note: str | None
-
-    def layouts(self):
-        return (self.target, self.source, *_layouts(self.arrays))
-
-
-class ScalarStep(NamedTuple):
-    """Convert a Python scalar among the inputs to a 0-d array."""
-
-    target: Layout
-    source: PythonInput
-    note: str | None = None
-
-    def layouts(self):
-        return (self.target,)
-
-
-def _layouts(args):
-    return [a if isinstance(a, Layout) else a.layout for a in args if isinstance(a, (Layout, PythonResult))]
+from npx.kernels.host_compiler.arena import assign_offsets
+from npx.kernels.host_compiler.fuse import WRITES, code_of, roots
+from npx.kernels.host_compiler.layout import Layout, contiguous, is_static_view, is_view, overlap, view
+from npx.kernels.host_compiler.loops import Group
+from npx.kernels.host_compiler.steps import (
+    CallStep,
+    CopyStep,
+    KernelStep,
+    Literal,
+    PythonInput,
+    PythonResult,
+    ScalarStep,
+    Storage,
+    WindowStep,
+    WriteStep,
+    layouts_of,
+)
 
 
 def concatenate_into(*args, axis):
@@ -182,27 +66,31 @@ class Plan:
         self.inputs = [self.places[value] for value in graph.inputs]
         self.python = {v for v, place in zip(graph.inputs, self.inputs) if isinstance(place, PythonInput)}
         self.position = 0
-        self.readers = self._last_reads(units)
+        self.reads = self._reads(units)
         self.used = self._used_outside(units)
+        self.writes = self._writes(units)
         for self.position, unit in enumerate(units):
             if unit.is_group:
                 self.group(unit)
             else:
                 self.node(unit.nodes[0])
         self.outputs = [self.output(v) for v in graph.outputs]
-        self.arena = assign_offsets(self.steps, _layouts(self.outputs))
+        self.arena = assign_offsets(self.steps, layouts_of(self.outputs))
 
     # ------------------------------------------------------------------------------------------------- lifetimes
 
-    def _last_reads(self, units):
-        """Root value -> the last position at which its memory is read."""
-        last = {}
+    def _reads(self, units):
+        """Root value -> positions at which its memory is read, in order."""
+        reads = {}
         for position, unit in enumerate(units):
             for node in unit.nodes:
                 if not is_static_view(node):
-                    last.update((self.root[v], position) for v in node.inputs if not v.is_const)
-        last.update((self.root[v], len(units)) for v in self.graph.outputs if not v.is_const)
-        return last
+                    for root in {self.root[v] for v in node.inputs if not v.is_const}:
+                        reads.setdefault(root, []).append(position)
+        for value in self.graph.outputs:
+            if not value.is_const:
+                reads.setdefault(self.root[value], []).append(len(units))
+        return reads
 
     def _used_outside(self, units):
         """Values that are read by another unit than the one that computes them, or returned."""
@@ -213,9 +101,23 @@ class Plan:
                 used.update(v for v in node.inputs if home.get(v) != unit.index)
         return used
 
-    def is_last_read(self, value):
-        """Whether nothing after the current unit reads the memory of `value`."""
-        return not value.is_const and self.readers[self.root[value]] <= self.position
+    def _writes(self, units):
+        """Value -> (setitem node, its position), for values that are only computed to be written to a fixed place."""
+        readers, writes = {}, {}
+        for value in self.graph.outputs:
+            readers[value] = readers.get(value, 0) + 1
+        for position, unit in enumerate(units):
+            for node in unit.nodes:
+                for value in node.inputs:
+                    readers[value] = readers.get(value, 0) + 1
+                if node.op.name == "setitem" and len(node.inputs) == 2:
+                    writes[node.inputs[1]] = node, position
+        return {v: (node, at) for v, (node, at) in writes.items() if readers[v] == 1 and node.outputs[0] in self.used}
+
+    def is_last_read(self, value, position=None):
+        """Whether nothing after the current unit, or that at `position`, reads the memory of `value`."""
+        last = self.position if position is None else position
+        return not value.is_const and self.reads[self.root[value]][-1] <= last
 
     # --------------------------------------------------------------------------------------------------- places
 
@@ -271,8 +173,8 @@ class Plan:
         loads = [self.layout(v, "?" if code == "b1" else code) for v, code in group.loads]
         stores = []
         for value in group.stores:
-            place = self.reused(group, loads, stores, value) or self.new(value.aval)
-            stores.append(place)
+            place = self.destination(value, (*loads, *stores)) or self.reused(group, loads, stores, value)
+            stores.append(place or self.new(value.aval))
         reductions = [self.new(v.aval) for v in group.reductions]
         self.places.update(zip((*group.stores, *group.reductions), (*stores, *reductions)))
         nest, numbers = group.nest(loads, stores, reductions)
@@ -295,12 +197,44 @@ class Plan:
                 return contiguous(place.storage, place.shape, value.aval.dtype)
         return None
 
+    def destination(self, value, others):
+        """Where a result of the current group is to be written by a later `setitem`, if it can be computed there.
+
+        Then the write is done with: nothing may read the old value in between, and the group itself may not, unless
+        it reads each element before it is overwritten. `others` are the group's other operands.
+        """
+        if value not in self.writes:
+            return None
+        write, position = self.writes[value]
+        x = write.inputs[0]
+        if not x.is_const and x not in self.places or code_of(x.aval.dtype) is None:
+            return None
+        old = self.layout(x)
+        if self.may_overwrite(x, old, position):
+            part = self.part(old, write.params["index"])
+            between = any(self.position < at < position for at in self.reads[self.root[x]])
+            if part.shape != value.aval.shape or any(overlap(part, o) and part != o for o in others):
+                return None
+            target = old
+        else:
+            target = self.new(x.aval)
+            part = self.part(target, write.params["index"])
+            if part.shape != value.aval.shape:
+                return None
+            self.steps.append(CopyStep(target, old, note(write)))
+        self.places[write.outputs[0]] = target
+        return part
+
+    def may_overwrite(self, x, layout, position):
+        """Whether the write at `position` may change `x` itself."""
+        return layout.storage.writable and self.is_last_read(x, position) and not layout.has_repeats
+
     # --------------------------------------------------------------------------------------------- single nodes
 
     def node(self, node):
         if not node.op.effect and not any(v in self.used for v in node.outputs):
             return
-        if node.op.name in ("setitem", "add_at"):
+        if node.op.name in WRITES:
             self.write(node)
         elif is_view(node):
             self.view(node)
@@ -323,11 +257,13 @@ class Plan:
 
     def write(self, node):
         """`setitem` and `add_at`: in place where the old value is dead, else on a copy."""
+        if node.outputs[0] in self.places:  # a group has written already
+            return
         x, v, *arrays = node.inputs
         adds = node.op.name == "add_at"
         old = self.layout(x)
         overlaps = not v.is_const and self.root[v] is self.root.get(x)
-        if old.storage.writable and self.is_last_read(x) and not old.has_repeats and not (adds and overlaps):
+        if self.may_overwrite(x, old, self.position) and not (adds and overlaps):
             target = old
         else:
             target = self.new(x.aval)
@@ -335,7 +271,7 @@ class Plan:
         self.places[node.outputs[0]] = target
         index, arrays, place = node.params["index"], tuple(map(self.operand, arrays)), target
         if not arrays:
-            place, index = self.part(target, index) or target, None
+            place, index = self.part(target, index), None
         self.steps.append(WriteStep(place, self.operand(v), index, arrays, adds, note(node)))
 
     def part(self, target, index):
@@ -416,59 +352,3 @@ def host_function(op):
     return lambda *args, **params: function(
         *(numpy.array(a) if type(a) is numpy.ndarray else a for a in args), **params
     )
-
-
-def assign_offsets(steps, outputs):
-    """Give the arena's storages their offsets, so that those that live at different times share memory.
-
-    Parameters
-    ----------
-    steps : list
-    outputs : list of Layout
-        What is read after the last step.
-
-    Returns
-    -------
-    int
-        Bytes that the arena needs.
-    """
-    first, last = {}, {}
-    for k, layouts in enumerate([*(step.layouts() for step in steps), outputs]):
-        for layout in layouts:
-            storage = layout.storage.owner
-            if storage.kind == "arena":
-                first.setdefault(storage, k)
-                last[storage] = k
-    events = {}
-    for storage, k in first.items():
-        events.setdefault(k, ([], []))[0].append(storage)
-        events.setdefault(last[storage], ([], []))[1].append(storage)
-    holes, total = [], 0
-    for k in sorted(events):
-        starting, ending = events[k]
-        for storage in starting:
-            size = -(-max(storage.nbytes, 1) // ALIGNMENT) * ALIGNMENT
-            fitting = [h for h in holes if h[1] >= size]
-            if fitting:
-                hole = min(fitting, key=lambda h: h[1])
-                holes.remove(hole)
-                storage.offset = hole[0]
-                if hole[1] > size:
-                    holes.append((hole[0] + size, hole[1] - size))
-            else:
-                storage.offset, total = total, total + size
-        for storage in ending:
-            holes.append((storage.offset, -(-max(storage.nbytes, 1) // ALIGNMENT) * ALIGNMENT))
-        holes = _joined(holes)
-    return total
-
-
-def _joined(holes):
-    """Neighbouring holes as one."""
-    out = []
-    for start, size in sorted(holes):
-        if out and out[-1][0] + out[-1][1] == start:
-            out[-1] = (out[-1][0], out[-1][1] + size)
-        else:
-            out.append((start, size))
-    return out

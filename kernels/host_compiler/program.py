@@ -8,11 +8,12 @@ import numpy
 
 from npx.dispatch.abstract import Hole, Mask, Slice
 from npx.dispatch.debug import log
+from npx.kernels.host_compiler.arena import ALIGNMENT
 from npx.kernels.host_compiler.engine import engine
 from npx.kernels.host_compiler.launch import Kernel, Launch, fresh, view
 from npx.kernels.host_compiler.layout import Layout
-from npx.kernels.host_compiler.plan import (
-    ALIGNMENT,
+from npx.kernels.host_compiler.scalars import REDUCTIONS
+from npx.kernels.host_compiler.steps import (
     CallStep,
     CopyStep,
     KernelStep,
@@ -23,7 +24,6 @@ from npx.kernels.host_compiler.plan import (
     WindowStep,
     WriteStep,
 )
-from npx.kernels.host_compiler.scalars import REDUCTIONS
 from npx.ops.indexing import add_at_inplace
 
 #: a program with a larger arena gives it back after each call

@@ -26,7 +26,7 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, **_
     if isinstance(p, numpy.ndarray):
         return wrap(numpy.array(p, dtype, copy=copy, order=order, ndmin=ndmin))
     wanted = p.dtype if dtype is None else numpy.dtype(dtype)
-    given = isinstance(object, ndarray) and p.dtype == wanted
+    given = isinstance(object, ndarray) and not object.scalar and p.dtype == wanted
     if copy is False and not given:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
     if given and not copy:

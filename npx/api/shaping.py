@@ -206,7 +206,7 @@ def repeat(self, repeats, axis=None):
 
 
 # ------------------------------------------------------------------------------------------------------ strided views
-@python_function("numpy.lib._stride_tricks_impl", "_broadcast_to")
+@python_function("numpy.lib._stride_tricks_impl", "_broadcast_to", on_host=False)
 def broadcast_to(array, shape, subok=False, readonly=True):
     """`numpy.broadcast_to`: a view to read from."""
     x = as_array(array)
@@ -215,7 +215,7 @@ def broadcast_to(array, shape, subok=False, readonly=True):
     return view_of(x, "broadcast_to", shape=shape)
 
 
-@python_function("numpy.lib._stride_tricks_impl", "as_strided")
+@python_function("numpy.lib._stride_tricks_impl", "as_strided", on_host=False)
 def as_strided(x, shape=None, strides=None, subok=False, writeable=True, **_):
     """`numpy.lib.stride_tricks.as_strided` as a copy, within the memory that `x` would have if it were contiguous."""
     x = as_array(x)

@@ -1,12 +1,13 @@
 """The tables of array-level versions, and what their authors need: operands, results, stand-ins."""
 
+import importlib
 import operator
 
 import numpy
 from numpy._core import multiarray
 
 from npx import numpy_layer
-from npx.array.calling import ARRAY_LIKE
+from npx.array.calling import make_wrapper, plain
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of, type_key
 from npx.dispatch.interpreter import Tracer
@@ -40,11 +41,22 @@ def method(*names):
     return register
 
 
-def python_function(module, name):
-    """Register the version of a function of NumPy's Python layer that needs strides or memory."""
+def python_function(module, name, on_host=True):
+    """Register the version of a function of NumPy's Python layer, or of a method of one of its classes.
+
+    Parameters
+    ----------
+    module, name : str
+    on_host : bool
+        Take it for arrays in host memory, too, when re-executed code calls it.
+    """
 
     def register(version):
-        numpy_layer.OVERRIDES.setdefault(module, {})[name] = version
+        taken = version
+        if not on_host:
+            original = getattr(importlib.import_module(module), name)
+            taken = make_wrapper(original, lambda function, args, kwargs: version(*args, **kwargs))
+        numpy_layer.OVERRIDES.setdefault(module, {})[name] = taken
         return version
 
     return register
@@ -61,7 +73,7 @@ def operand(x):
     """The payload of an array argument; lists become arrays, Python scalars stay as they are."""
     if isinstance(x, (list, tuple)):
         return stack(x)
-    p = payload(x.__array__() if type(x) in ARRAY_LIKE else x)
+    p = payload(plain(x))
     if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, bool, int, float, complex)) or _on_device(p):
         return p
     return numpy.asarray(p)
@@ -70,6 +82,8 @@ def operand(x):
 def array_operand(x):
     """The payload of an array argument that is not to count as a Python scalar."""
     p = operand(x)
+    if isinstance(p, Tracer) and p.aval.weak is not None:
+        return op("astype")(p, dtype=p.dtype)
     return numpy.asarray(p) if isinstance(p, (bool, int, float, complex)) else p
 
 
@@ -81,8 +95,8 @@ def _on_device(p):
 
 
 def as_array(x):
-    """An npx array: `x` itself if it is one."""
-    if isinstance(x, ndarray):
+    """An npx array: `x` itself if it is one and does not stand for a scalar."""
+    if isinstance(x, ndarray) and not x.scalar:
         return x
     p = array_operand(x)
     return wrap(numpy.asarray(p) if isinstance(p, numpy.generic) else p)

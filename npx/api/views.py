@@ -22,6 +22,8 @@ def stand_in(x, roots=None):
         Stand-ins of owners so far, by id; arrays that are to be compared share it.
     """
     roots = {} if roots is None else roots
+    if isinstance(x.home, numpy.ndarray):
+        return x.home
     if x.view_ is None:
         return _stand_in_of_owner(x if x.base_ is None or isinstance(x.data_, numpy.ndarray) else root_of(x), roots)
     base = stand_in(x.base_, roots)

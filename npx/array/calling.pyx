@@ -18,9 +18,6 @@ cnp.import_array()
 #: type of a NumPy result that holds arrays -> function that gives npx's counterpart
 RESULTS = {}
 
-#: classes whose `__array__` gives an npx array, which NumPy does not take
-ARRAY_LIKE = set()
-
 
 cdef class Arguments:
     """What `unwrap` has met: the npx arrays, and whether all of them were in host memory."""
@@ -55,8 +52,6 @@ cdef object unwrap(object x, Arguments met):
         if not isinstance(p, cnp.ndarray):
             met.host = False
         return p
-    if kind in ARRAY_LIKE:
-        return unwrap(x.__array__(), met)
     return x
 
 
@@ -95,14 +90,27 @@ cdef object rewrap(object result, Arguments met):
     kind = type(result)
     if kind is cnp.ndarray:
         return wrap(result) if met.arrays is None else wrap_like(result, met.arrays)
-    if kind is tuple:
-        return tuple([rewrap(item, met) for item in result])
-    if kind is list:
-        return [rewrap(item, met) for item in result]
-    if isinstance(result, tuple) and hasattr(kind, "_make"):
-        return kind._make([rewrap(item, met) for item in result])
+    if kind is list or isinstance(result, tuple):
+        items = [rewrap(item, met) for item in result]
+        if all([new is old for new, old in zip(items, result)]):
+            return result
+        return items if kind is list else kind._make(items) if hasattr(kind, "_make") else tuple(items)
     convert = RESULTS.get(kind)
     return result if convert is None else convert(result)
+
+
+def plain(x):
+    """An argument with npx arrays in place of objects whose `__array__` gives them, which NumPy does not take."""
+    if type(x) is list or type(x) is tuple:
+        items = [plain(item) for item in x]
+        return x if all([new is old for new, old in zip(items, x)]) else type(x)(items)
+    if isinstance(x, (ndarray, cnp.ndarray, type)) or not hasattr(x, "__array__"):
+        return x
+    given = x.__array__()
+    return given if isinstance(given, ndarray) else x
+
+
+cdef object NOT_AN_ARRAY = "object __array__ method not producing an array"
 
 
 def make_wrapper(function, elsewhere, written=None):
@@ -132,7 +140,17 @@ def make_wrapper(function, elsewhere, written=None):
         if nsaved and written is not None:
             for x in written(function, args, kwargs):
                 protect_memory(payload(x))
-        return rewrap(function(*positional, **named), met)
+        try:
+            result = function(*positional, **named)
+        except ValueError as error:
+            if NOT_AN_ARRAY not in str(error):
+                raise
+            again = [plain(x) for x in args]
+            again_named = {key: plain(x) for key, x in kwargs.items()}
+            if all([new is old for new, old in zip((*again, *again_named.values()), (*args, *kwargs.values()))]):
+                raise
+            return wrapper(*again, **again_named)
+        return rewrap(result, met)
 
     return wrapper
 

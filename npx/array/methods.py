@@ -141,7 +141,7 @@ def members():
         "flat": property(_flat, _set_flat, doc=_flat.__doc__),
     }
     for name in dir(numpy.ndarray):
-        if name.startswith("_") and name not in ("__array_interface__", "__array_struct__"):
+        if name.startswith("_") and name != "__array_interface__":  # __array_struct__ drops units and fields
             continue
         if name in own or name in found:
             continue

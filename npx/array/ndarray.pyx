@@ -403,6 +403,8 @@ cdef class ndarray:
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
         host = slow.to_numpy(self)
+        if host.dtype.kind == "V":  # NumPy cannot read back every format that it writes: it shall take __array__
+            raise BufferError("structured arrays are exported by __array__")
         PyObject_GetBuffer(host, buffer, flags)
 
     # --------------------------------------------------------------------------------------- hot attributes

@@ -114,7 +114,15 @@ def binary(function, name, left, right):
     if is_host(p) and is_host(q):
         out = function(p, q)
         return tuple(map(wrap, out)) if type(out) is tuple else wrap(out)
+    if _stands_for_number(p) and _stands_for_number(q):
+        out = op(name)(p, q)
+        return tuple(map(wrap_scalar, out)) if type(out) is tuple else wrap_scalar(out)
     return _ufunc(name)(left, right)
+
+
+def _stands_for_number(p):
+    """Whether a payload is a Python number or a tracer of one: Python's operators make Python numbers of these."""
+    return type(p) in (int, float, complex) or (isinstance(p, Tracer) and p.aval.weak is not None)
 
 
 def _repeats(x):
@@ -140,7 +148,9 @@ def inplace(function, plain, name, x, other):
 def unary(function, name, x):
     """``OP x``."""
     p = read(x)
-    return wrap(function(p)) if is_host(p) else _ufunc(name)(x)
+    if is_host(p):
+        return wrap(function(p))
+    return wrap_scalar(op(name)(p)) if _stands_for_number(p) else _ufunc(name)(x)
 
 
 # ------------------------------------------------------------------------------------------------------ indexing

@@ -38,6 +38,7 @@ def call(ufunc, *args, **kwargs):
     inputs = tuple(map(operand, args))
     if ufunc.signature is not None:
         return _call_gufunc(ufunc, inputs, kwargs)
+    inputs = strong(inputs)
     if not kwargs:
         return wrap_results(apply(ufunc, inputs))
     kwargs = array_options(kwargs)
@@ -56,6 +57,16 @@ def operand(x):
     if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, *SCALAR_TYPES)) or is_payload(p):
         return p
     return numpy.asarray(p)
+
+
+def strong(inputs):
+    """Operands of a ufunc, one at least with a dtype of its own: of Python numbers alone NumPy makes NumPy scalars."""
+    avals = tuple(map(aval_of, inputs))
+    if not all(a.weak for a in avals):
+        return inputs
+    first, *others = inputs
+    first = ops.astype(first, dtype=avals[0].dtype) if isinstance(first, Tracer) else avals[0].dtype.type(first)
+    return (first, *others)
 
 
 def array_operand(x):

@@ -70,7 +70,12 @@ def read(x):
     elif root.home is None and x.home is not None:  # settled: the host view is true again
         x.data_, x.home, x.view_, x.base_ = x.home, None, None, root
         return x.data_
-    if x.version != root.version:
+    if isinstance(root.data_, numpy.ndarray):
+        x.data_ = x.view_.read(read(x.base_))
+        if x.version != root.version and root.home is None and numpy.may_share_memory(x.data_, root.data_):
+            x.view_, x.base_ = None, root  # the owner is back in host memory: so is the view
+        x.version = root.version
+    elif x.version != root.version:
         x.data_ = x.view_.read(read(x.base_))
         x.version = root.version
     return x.data_
@@ -108,17 +113,22 @@ def write(x, p):
         if isinstance(p, numpy.ndarray) and isinstance(x.data_, numpy.ndarray):
             protect_memory(x.data_)
             x.data_[...] = p
+        elif isinstance(p, numpy.ndarray) and x.home is not None and not capturing():
+            _return_home(x, p)
         else:
-            _hold(x, p)
+            _hold(x, p.copy() if isinstance(p, numpy.ndarray) else p)
         return
     if x.view_ is None:
         if isinstance(p, numpy.ndarray) and root.home is None:
             protect_memory(x.data_)
             x.data_[...] = p
             return
-        _derive(x, root, force=True)
+        if not _derive(x, root):
+            write(x, p)
+            return
     write(x.base_, x.view_.scatter(read(x.base_), p))
-    x.data_, x.version = p, root.version
+    if isinstance(p, Tracer):
+        x.data_, x.version = p, root.version
 
 
 def _hold(root, p):
@@ -128,6 +138,15 @@ def _hold(root, p):
     if isinstance(p, Tracer) and getattr(root.data_, "interpreter", None) is not p.interpreter:
         p.interpreter.lifted.append(weakref.ref(root))
     root.data_ = p
+    root.version += 1
+
+
+def _return_home(root, value):
+    """Let an owner hold its host memory again, with `value` in it."""
+    if value is not root.home:
+        protect_memory(root.home)
+        numpy.copyto(root.home, value, casting="unsafe")
+    root.data_, root.home = root.home, None
     root.version += 1
 
 
@@ -152,11 +171,7 @@ def settle(interpreter, lower):
             continue
         value = lower(root.data_)
         if root.home is not None and not isinstance(value, Tracer):
-            if value is not root.home:
-                protect_memory(root.home)
-                numpy.copyto(root.home, value, casting="unsafe")
-            root.data_, root.home = root.home, None
-            root.version += 1
+            _return_home(root, value)
         else:
             _hold(root, numpy.asarray(value) if isinstance(value, numpy.generic) else value)
     interpreter.lifted.clear()
@@ -169,7 +184,7 @@ def restore(root, p):
 
 
 # ------------------------------------------------------------------------- host views of an array that was lifted
-def _derive(x, root, force=False):
+def _derive(x, root):
     """Give a host view of a lifted owner its spec; False where it does not lie in the owner's memory after all."""
     home = root.data_ if root.home is None else root.home
     steps = _steps_between(home, x.data_)
@@ -192,10 +207,25 @@ def _steps_between(home, view):
     index = _basic_index(home, view)
     if index is not None:
         return [ViewSpec("getitem", {"index": index})]
+    whole = _rearranged(home, view)
+    if whole is not None:
+        return [whole]
     places = _places(home, view)
     if places is None:
         return None
     return [ViewSpec("reshape", {"shape": (home.size,)}), ViewSpec("getitem", {"index": (Hole(0),)}, (places,))]
+
+
+def _rearranged(home, view):
+    """The spec of a view that is the whole of `home` with other axes: reshaped or transposed."""
+    if not home.flags.c_contiguous or view.size != home.size or view.ctypes.data != home.ctypes.data:
+        return None
+    if view.flags.c_contiguous:
+        return ViewSpec("reshape", {"shape": view.shape})
+    order = sorted(range(view.ndim), key=lambda axis: -view.strides[axis])
+    if not _same_memory(home, view.transpose(order)):
+        return None
+    return ViewSpec("transpose", {"axes": tuple(order.index(axis) for axis in range(view.ndim))})
 
 
 def _part_spec(home, view):

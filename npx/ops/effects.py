@@ -12,11 +12,16 @@ def as_payload(result):
     return result if type(result) in (int, float, complex) else numpy.asarray(result)
 
 
+def _host_call(*operands, function, aval):
+    """``function(*operands)``."""
+    return as_payload(function(*operands))
+
+
 host_call = declare(
     "host_call",
     kind="effect",
     nin=-1,
-    spec=lambda *operands, function, aval: as_payload(function(*operands)),
+    spec=_host_call,
     rule=lambda avals, params: params["aval"],
     effect=True,
     no_deriv="it calls into Python",

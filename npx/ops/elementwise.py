@@ -11,7 +11,7 @@ from numpy._core import umath
 
 from npx.dispatch import rules
 from npx.dispatch.abstract import Aval, aval_of, ufunc_rule
-from npx.dispatch.payloads import cast, conj, ops
+from npx.dispatch.payloads import cast, conj, ops, typed
 from npx.dispatch.registry import OPS
 from npx.dispatch.rules import ALL_TYPES, Operand, example
 
@@ -59,7 +59,7 @@ def ufunc(name, deriv=None, domain=ANY, **facts):
 
 def one(ans):
     """1 in the dtype of the answer; a Python number would let a small integer operand choose float16."""
-    return ans.dtype.type(1)
+    return typed(ans).dtype.type(1)
 
 
 def nonzero(x):
@@ -92,7 +92,7 @@ def base_deriv(_, x, y):
 
 def exponent_deriv(ans, x, _):
     """The derivative of ``x**y`` in y: ``x**y * log(x)``, and 0 at ``x == 0``."""
-    return ans * ops.log(cast(nonzero(x), ans.dtype))
+    return ans * ops.log(cast(nonzero(x), typed(ans).dtype))
 
 
 def sign_vjp(g, ans, x):
@@ -116,7 +116,7 @@ SELECT = (lambda ans, x, y: share(ans, x, y), lambda ans, x, y: share(ans, y, x)
 ufunc("add", (1, 1))
 ufunc("subtract", (1, -1))
 ufunc("multiply", (lambda _, _x, y: y, lambda _, x, _y: x))
-ufunc("divide", (lambda ans_aval, _x, y: one(ans_aval) / y, lambda ans, _x, y: -ans / y), domain=(ANY, POSITIVE))
+ufunc("divide", (lambda ans, _x, y: one(ans) / y, lambda ans, _x, y: -ans / y), domain=(ANY, POSITIVE))
 ufunc("negative", -1)
 ufunc("positive", 1)
 ufunc("reciprocal", lambda ans, _: -ans * ans, domain=POSITIVE)
@@ -124,7 +124,7 @@ ufunc("square", lambda _, x: 2 * x)
 ufunc("power", (base_deriv, exponent_deriv), domain=(POSITIVE, NATURAL))
 ufunc(
     "float_power",
-    (lambda ans_aval, x, y: base_deriv(None, cast(x, ans_aval.dtype), y), exponent_deriv),
+    (lambda ans, x, y: base_deriv(None, cast(x, typed(ans).dtype), y), exponent_deriv),
     domain=(POSITIVE, NATURAL),
 )
 ufunc("remainder", (1, lambda _, x, y: -ops.floor_divide(x, y)), domain=(ANY, POSITIVE))
@@ -187,7 +187,7 @@ ufunc(
 ufunc("sign", vjp=(sign_vjp,), jvp=sign_jvp)
 ufunc("copysign", (lambda ans, x, y: ops.sign(x) * ops.copysign(one(ans), y), None))
 ufunc("heaviside", (None, lambda _, x, _h: x == 0))
-ufunc("ldexp", (lambda ans_aval, _x, y: ops.ldexp(one(ans_aval), y), None))
+ufunc("ldexp", (lambda _, x_aval, y: ops.ldexp(one(x_aval), y), None))
 ufunc("modf", ((1, None),))
 ufunc("frexp", ((lambda ans, _: ops.ldexp(one(ans[0]), -ans[1]), None),))
 for name in ("floor", "ceil", "rint", "trunc"):

@@ -39,16 +39,19 @@ def along(indices, axis):
 
 
 def _getitem(x, *arrays, index):
+    """``x[index]``."""
     if not isinstance(x, (numpy.ndarray, numpy.generic)):
         x = numpy.asarray(x)
     return x[rebuild(index, arrays)]
 
 
 def _setitem(x, v, *arrays, index):
+    """A copy of `x` after ``x[index] = v``."""
     return setitem_inplace(numpy.array(x, order="C"), v, *arrays, index=index)
 
 
 def _add_at(x, v, *arrays, index):
+    """A copy of `x` after ``numpy.add.at(x, index, v)``."""
     return add_at_inplace(numpy.array(x, order="C"), v, *arrays, index=index)
 
 

@@ -288,6 +288,7 @@ copy = linear(
 
 
 def _view_dtype(x, dtype):
+    """``x.view(dtype)``."""
     return numpy.asarray(x, order="C").view(dtype)
 
 

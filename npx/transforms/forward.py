@@ -61,7 +61,9 @@ class ForwardInterpreter(Interpreter):
             return out
         tangents = tangents_of(op, tuple(map(self.tangent, args)), out, primals, params)
         if op.nout == 1:
-            return self._pair(stays_weak(out, primals) if isinstance(out, numpy.generic) else out, tangents)
+            if isinstance(out, numpy.generic):
+                out = stays_weak(op, out, primals, params)
+            return self._pair(out, tangents)
         return tuple(map(self._pair, outs, tangents or (None,) * len(outs)))
 
     def _call(self, op, args):

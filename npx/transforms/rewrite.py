@@ -7,8 +7,9 @@ before it; a pass back drops what nobody reads. Ops with an effect are left alon
 import numpy
 
 from npx.dispatch import registry
-from npx.dispatch.abstract import SCALAR_TYPES, Hole
+from npx.dispatch.abstract import SCALAR_TYPES, Aval, Hole, result_dtype
 from npx.dispatch.graph import Graph, Node, constant
+from npx.ops.index_specs import is_basic, layout
 
 #: constants larger than this are not made by folding, unless their operands are as large
 FOLDED_BYTES = 4096
@@ -143,7 +144,20 @@ def write_all(node, graph):
         return None
     if written.aval.shape == target.shape:
         return written
-    return graph.emit(node, (written,), {"shape": target.shape}, op=registry.op("broadcast_to"))
+    return graph.emit(node, (written,), {"shape": target.shape}, registry.op("broadcast_to"))
+
+
+def spell_out_add_at(node, graph):
+    """``y[i] += v`` for a place without index arrays, as a read, an addition and a write: these can be fused."""
+    if node.op.name != "add_at" or not is_basic(node.params["index"]):
+        return None
+    x, v = node.inputs
+    shape, _, _, _ = layout(x.aval.shape, node.params["index"], ())
+    if result_dtype(x.aval, v.aval) != x.aval.dtype or v.aval.ndim > len(shape):
+        return None
+    old = graph.emit(node, (x,), node.params, registry.op("getitem"), Aval(shape, x.aval.dtype))
+    new = graph.emit(node, (old, v), {}, registry.op("add"), old.aval)
+    return graph.emit(node, (x, new), node.params, registry.op("setitem"))
 
 
 #: tried in this order; each is ``rule(node, graph) -> Value or None``, where `graph` is a `_Pass`
@@ -154,6 +168,7 @@ RULES = (
     join_repeated,
     read_what_was_written,
     write_all,
+    spell_out_add_at,
 )
 
 
@@ -206,9 +221,9 @@ class _Pass:
         is_inside = value.node is not None and value not in self.inputs
         return value.node if is_inside and value.node.op.name == name else None
 
-    def emit(self, node, inputs, params, op=None):
-        """Record a node with other inputs, which says the same `where`; returns its one output."""
-        avals = [node.outputs[0].aval]
+    def emit(self, node, inputs, params, op=None, aval=None):
+        """Record a node in the place of `node`, with the same `where`, op and aval unless given; returns its output."""
+        avals = [aval or node.outputs[0].aval]
         return self.add(Node(op or node.op, inputs, params, avals, node.where))[0]
 
 

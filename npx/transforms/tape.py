@@ -171,7 +171,7 @@ class Tape(Interpreter):
         elif not differentiable(out):
             return out
         elif type(out) is numpy.float64 or type(out) is numpy.complex128:
-            out = stays_weak(out, primals)
+            out = stays_weak(op, out, primals, params)
         return TapeTracer(self, out, _note(op, args, parents, out, params))
 
     def _several(self, op, args, parents, outs, params):

@@ -27,9 +27,12 @@ def differentiable(value):
     return kind is not int and kind is not bool and is_inexact(value.dtype)
 
 
-def stays_weak(out, operands):
-    """A NumPy scalar as a Python number where all operands were Python numbers, so that its dtype still gives way."""
-    return out.item() if all(type(a) in WEAK or is_weak_tracer(a) for a in operands) else out
+def stays_weak(op, out, operands, params):
+    """A NumPy scalar as a Python number where the op makes one of Python numbers, so that its dtype still gives way."""
+    if not all(type(a) in WEAK or is_weak_tracer(a) for a in operands):
+        return out
+    (aval,) = op.abstract(tuple(map(aval_of, operands)), params)
+    return out.item() if aval.weak else out
 
 
 def is_weak_tracer(value):
