@@ -102,8 +102,9 @@ def make_wrapper(function, module="npx"):
             return direct(*args, **kwargs)
 
     functools.update_wrapper(wrapper, function)
-    home = getattr(function, "__module__", None) or ""
-    wrapper.__module__ = "npx" + home[len("numpy") :] if home.startswith("numpy") else module
+    home = getattr(function, "__module__", None)
+    public = isinstance(home, str) and home.startswith("numpy")
+    wrapper.__module__ = "npx" + home[len("numpy") :] if public else module
     return wrapper
 
 

@@ -94,6 +94,8 @@ class Layer(types.ModuleType):
         self.__dict__.update(__package__=name.rpartition(".")[0], _state="new", **HELPERS)
 
     def __getattr__(self, name):
+        if f"{self.__name__}.{name}" in MODULES:
+            return module(f"{self.__name__}.{name}")
         if self._state != "new" or (name.startswith("__") and name != "__all__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         self._state = "running"
@@ -160,7 +162,7 @@ def bind(module_name, name=None):
     try:
         real = getattr(source, name)
     except AttributeError:
-        if importlib.util.find_spec(f"{module_name}.{name}") is None:
+        if not hasattr(source, "__path__") or importlib.util.find_spec(f"{module_name}.{name}") is None:
             raise
         real = importlib.import_module(f"{module_name}.{name}")
     if isinstance(real, types.ModuleType):

@@ -213,7 +213,10 @@ def programs(draw):
         elif kind in ("write", "add_at"):
             index = draw(indices(shape))
             part = b.getitem(draw(st.sampled_from([v for v in values if v.aval.shape == shape])), index=index)
-            written = draw(st.sampled_from([5, part, b.multiply(part, 3)]))
+            backwards = tuple(Slice(n - 1, None, -1) for n in part.aval.shape)
+            fitting = [v for v in values if v.aval.shape == part.aval.shape]
+            options = [5, part, b.multiply(part, 3), b.multiply(b.getitem(part, index=backwards), 3), *fitting]
+            written = draw(st.sampled_from(options))
             record = b.setitem if kind == "write" else b.add_at
             values.append(record(x, written, index=index))
         elif kind == "turn":

@@ -317,6 +317,29 @@ def test_nesting():
     same(np.grad(np.jit(np.grad(lambda t: t**3)))(2.0), np.float64(12.0))
 
 
+def test_a_compiled_function_on_a_tape():
+    f = np.jit(lambda p: {"loss": (np.sin(p["w"]) * p["b"]).sum(), "name": "f", "n": 3})
+    p = {"w": v(), "b": v() + 2}
+    g = np.grad(lambda p: f(p)["loss"] + f(p)["n"])(p)
+    same(g, {"w": np.cos(v()) * (v() + 2), "b": np.sin(v())})
+    assert all(s.pulls for s in f._signatures.values())
+    same(np.grad(lambda a: np.jit(lambda b: a * b)(a * 2))(3.0), np.float64(12.0))
+    cube = np.jit(lambda a: (a**3).sum())
+    same(np.hessian(cube)(v()), np.diag(6 * v()))
+    same(np.jvp(cube, (v(),), (np.ones(7),))[1], (3 * v() ** 2).sum())
+
+
+def test_a_compiled_function_that_writes_on_a_tape():
+    def f(a):
+        a[0] = 5
+        return (a * a).sum() if a[1] > 0 else -a.sum()
+
+    a = v() + 1.5
+    same(np.grad(np.jit(f))(a), np.grad(f)(a))
+    same(np.grad(np.jit(f))(v()), np.grad(f)(v()))
+    same(a, v() + 1.5)
+
+
 def test_static_arguments():
     compiled = np.jit(lambda a, mode: a.sum() if mode == "sum" else a.max(), static_argnums=1)
     same(compiled(v(), "sum"), v().sum())

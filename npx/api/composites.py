@@ -158,10 +158,13 @@ edit(
 
 
 # ------------------------------------------------------------------------------------------------------ unique
-def no_hash(*args, **kwargs):
-    """`numpy.unique` sorts instead of hashing: that has a derivative."""
+def unique_hash(array, *args, **kwargs):
+    """`numpy.unique` sorts instead of hashing, which has no derivative; but whole numbers keep the order of the hash."""
+    p = payload(array)
+    if p.dtype.kind in "iu" and isinstance(p, Tracer) and p.interpreter.captures:
+        return routing.through_host(_multiarray_umath._unique_hash, (array, *args), kwargs)
     return NotImplemented
 
 
 if hasattr(_multiarray_umath, "_unique_hash"):  # since NumPy 2.3
-    FUNCTIONS[_multiarray_umath._unique_hash] = no_hash
+    FUNCTIONS[_multiarray_umath._unique_hash] = unique_hash

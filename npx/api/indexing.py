@@ -21,6 +21,7 @@ from npx.api.support import (
 )
 from npx.array.ndarray import payload, wrap, wrap_scalar
 from npx.dispatch.abstract import Hole, Slice, aval_of
+from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import ops
 from npx.dispatch.registry import op
 
@@ -46,7 +47,14 @@ def nonzero(self):
 def count_nonzero(a):
     """`numpy.count_nonzero` without an axis."""
     p = raveled(array_operand(a))
-    return wrap_scalar(ops.sum(ops.not_equal(p, 0), axis=(0,), dtype=numpy.dtype(numpy.intp), keepdims=False))
+    count = ops.sum(ops.not_equal(p, 0), axis=(0,), dtype=numpy.dtype(numpy.intp), keepdims=False)
+    if _COUNTS_ARE_INTS and isinstance(count, Tracer) and count.interpreter.captures:
+        return int(concrete(count, "numpy.count_nonzero"))
+    return wrap_scalar(count)
+
+
+#: before NumPy 2.3 a count is a Python number
+_COUNTS_ARE_INTS = type(numpy.count_nonzero(numpy.zeros(1))) is int
 
 
 # ------------------------------------------------------------------------------------------------------ take and put

@@ -52,6 +52,8 @@ def _step(base, name, params):
         return base.transpose(params["axes"])
     if name == "reshape":
         return reshape_in_place(base, params["shape"])
+    if name == "view_dtype":
+        return base.view(params["dtype"])
     if name in ("real", "imag"):
         return getattr(base, name)
     return getattr(numpy, name)(base, **params)

@@ -76,12 +76,14 @@ cdef inline bint _plain(ndarray x):
 
 
 cdef inline object _view(ndarray x, object r):
-    """A result of indexing the host array `x`: an array that knows its owner, or a scalar."""
+    """A result of indexing the host array `x`: a view that knows its owner, a new array, or a scalar."""
     cdef ndarray v
     if type(r) is not cnp.ndarray:
         return r
     v = _new(r)
-    v.base_ = x if x.base_ is None else x.base_
+    base = cnp.get_array_base(<cnp.ndarray>r)  # gathered elements may be a view too, of memory of their own
+    if base is not None and (base is x.data_ or base is cnp.get_array_base(<cnp.ndarray>x.data_)):
+        v.base_ = x if x.base_ is None else x.base_
     return v
 
 

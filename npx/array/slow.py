@@ -173,7 +173,8 @@ def getitem(x, k):
         if type(r) is not numpy.ndarray:
             return r
         v = wrap(r)
-        v.base_ = root_of(x)
+        if r.base is not None and (r.base is p or r.base is p.base):  # and no view of gathered elements
+            v.base_ = root_of(x)
         return v
     from npx.ops.index_specs import canonical_index, is_basic  # declared on first use: most programs never trace
 
@@ -201,6 +202,8 @@ def setitem(x, k, value):
     if isinstance(p, numpy.ndarray):
         require_writeable(p)
     v = v if isinstance(v, (Tracer, numpy.ndarray, *HOST_SCALARS)) or not is_host(v) else numpy.asarray(v)
+    if isinstance(v, numpy.ndarray) and v.dtype.kind not in "biufc":  # text and objects: NumPy casts, or refuses, now
+        v = v.astype(p.dtype)
     write(x, _written(p, k, v))
 
 

@@ -34,7 +34,8 @@ def call(ufunc, *args, **kwargs):
     if not ufunc.nin <= len(args) <= ufunc.nargs:
         ufunc.numpy(*(1,) * len(args))  # raises
     if len(args) > ufunc.nin and "out" not in kwargs:
-        args, kwargs = args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :]}
+        absent = (None,) * (ufunc.nargs - len(args))
+        args, kwargs = args[: ufunc.nin], {**kwargs, "out": args[ufunc.nin :] + absent}
     inputs = tuple(map(operand, args))
     if ufunc.signature is not None:
         return _call_gufunc(ufunc, inputs, kwargs)

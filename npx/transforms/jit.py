@@ -18,6 +18,7 @@ from npx.dispatch.interpreter import Tracer, active
 
 from . import tree
 from .closure import Surroundings, state_of
+from .compiled_call import on_tape
 from .paths import Diverged, Leaf, PathTree, Unsuitable
 from .recording import Inline, Recorder
 from .rewrite import rewrite
@@ -85,11 +86,27 @@ class Jitted:
             return self.fun(*args, **kwargs)
         call = Call(self, args, kwargs)
         if call.traced:
-            return self.fun(*args, **kwargs)
+            result = on_tape(self, call)
+            return self.fun(*args, **kwargs) if result is None else result
+        return self.signature(call).run(call)
+
+    def call(self, args, kwargs):
+        """The arguments of a call, sorted."""
+        return Call(self, args, kwargs)
+
+    def signature(self, call):
+        """What is known of calls like this one."""
         signature = self._signatures.get(call.key)
         if signature is None:
             signature = self._signatures[call.key] = Signature(self.fun, call)
-        return signature.run(call)
+        return signature
+
+    def derived(self, fun):
+        """Another jitted function, which reads from outside what this one does."""
+        jitted = Jitted(fun)
+        self.surroundings()
+        jitted._surroundings = self._surroundings
+        return jitted
 
     def explain(self, *args, **kwargs):
         """What jit made of the function for these arguments (for all signatures so far, without any).
@@ -180,6 +197,7 @@ class Signature:
 
     def __init__(self, fun, call):
         self.fun, self.reason, self.divergences, self.held = fun, None, 0, call.held
+        self.pulls = {}  # positions of the operands on a tape -> the jitted way back
         self._start(call)
 
     def _start(self, call):
@@ -199,6 +217,13 @@ class Signature:
                 if not self._record(call):
                     break
         return self.fun(*call.args, **call.kwargs)
+
+    def is_pure(self, call):
+        """Whether calls like this one are compiled in one piece and write into nothing from outside."""
+        if self.reason is None and not self.tree.ends:
+            self._record(call)
+        leaf = self.tree.first.leaf
+        return self.reason is None and leaf is not None and not leaf.writes
 
     def _record(self, call):
         """Record the path of this call; False where Python must run the function (for ever, or under a transform)."""
@@ -305,7 +330,7 @@ class Recording:
                 _write_back(root, payloads[k])
             return structure.unflatten([make(payloads, call) for make in results])
 
-        self.tree.finish(recorder.path, Leaf(values, finish))
+        self.tree.finish(recorder.path, Leaf(values, finish, bool(writes or outside or recorder.states)))
 
     def _result(self, leaf, recorder, places, want):
         """How to make one leaf of the result: ``make(payloads, call)``."""

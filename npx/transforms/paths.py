@@ -1,9 +1,9 @@
 """What jit remembers of a function: straight pieces of graph between the points where Python decides.
 
 Where Python asks for a value (``if``, ``while``, ``int(x)``, a shape that depends on data) the graph is split: the
-value is computed, Python goes on with it, and the answer becomes an edge of a tree. A later call runs the compiled pieces
-along the edges that its own values choose, without Python; an answer never seen before leads to a new recording, which
-walks the known pieces first and adds one.
+value is computed, Python goes on with it, and the answer becomes an edge of a tree. A later call runs the compiled
+pieces along the edges that its own values choose, without Python; an answer never seen before leads to a new recording,
+which walks the known pieces first and adds one.
 """
 
 import numpy
@@ -33,13 +33,15 @@ class Leaf:
     values : list of Value
         Everything to compute: traced results first, then the new contents of arrays that were written to.
     finish : callable
-        ``finish(payloads, arguments) -> result`` writes the arrays back and builds what the function returns.
+        ``finish(payloads, call) -> result`` writes the arrays back and builds what the function returns.
+    writes : bool
+        Whether something from outside is written to, or drawn from.
     """
 
-    __slots__ = ("values", "finish")
+    __slots__ = ("values", "finish", "writes")
 
-    def __init__(self, values, finish):
-        self.values, self.finish = values, finish
+    def __init__(self, values, finish, writes):
+        self.values, self.finish, self.writes = values, finish, writes
 
 
 class Branch:
@@ -71,6 +73,7 @@ class PathTree:
         self.inputs = list(inputs)
         self.captured = []  # (Captured, Value): arrays from outside that the function reads
         self.first = Branch()
+        self.ends = []  # the leaves
         self.nodes = 0
         self.states = {}  # id -> what random draws change, an object with an attribute `state`
 
@@ -107,6 +110,7 @@ class PathTree:
         if last.guard is not None:
             raise Diverged("the function returned where a decision was recorded")
         last.leaf = leaf
+        self.ends.append(leaf)
         needed = {v for v in leaf.values if not v.is_const}
         for branch in reversed(path):
             if branch.guard is not None and not branch.guard.is_const:

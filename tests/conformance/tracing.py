@@ -1,0 +1,238 @@
+"""How much of NumPy runs on traced arrays: every public function under `jit`, `grad` and `vmap`, beside NumPy itself.
+
+``python -m tests.conformance.tracing [name ...]`` prints the counts and what is not right, of all functions or of those
+whose names contain one of the words.
+"""
+
+import collections
+import sys
+from typing import NamedTuple
+
+import numpy
+
+import npx
+from npx.transforms import tree
+
+from .calls import MOST_CALLS, public_functions, quiet
+
+#: how a call can end, from best to worst; a function counts as its worst call does
+VERDICTS = ("n/a", "right", "split", "python", "error", "wrong")
+NOT_APPLICABLE, RIGHT, SPLIT, PYTHON, ERROR, WRONG = VERDICTS
+
+MEANINGS = {
+    RIGHT: "NumPy's values; under jit from one compiled graph",
+    SPLIT: "NumPy's values; jit splits the graph where Python asks for values",
+    PYTHON: "NumPy's values; jit leaves the function to Python",
+    ERROR: "an exception",
+    WRONG: "other values than NumPy's",
+    NOT_APPLICABLE: "no number to differentiate, or results of different shapes to stack",
+}
+
+TOLERANCES = {"f": 1e-4, "F": 1e-4, "e": 1e-2}
+
+
+class Outcome(NamedTuple):
+    """How one call ended under one transform."""
+
+    transform: str
+    call: str
+    verdict: str
+    detail: str = ""
+
+
+class Mismatch(Exception):
+    """The result is not NumPy's."""
+
+
+# ------------------------------------------------------------------------------------------------------- comparing
+
+
+def compare(got, want, kinds=True):
+    """Raise `Mismatch` where a result differs from NumPy's.
+
+    Parameters
+    ----------
+    got, want : pytree
+    kinds : bool
+        Tell NumPy's scalars from arrays without axes.
+    """
+    got_leaves, got_structure = tree.flatten(got)
+    want_leaves, want_structure = tree.flatten(want)
+    if got_structure != want_structure:
+        raise Mismatch(f"{got_structure}, NumPy: {want_structure}")
+    for g, w in zip(got_leaves, want_leaves):
+        if isinstance(w, (numpy.ndarray, numpy.generic)):
+            _compare_arrays(g, w, kinds)
+        elif type(g) is not type(w) or g != w:
+            raise Mismatch(f"{g!r}, NumPy: {w!r}")
+
+
+def _compare_arrays(got, want, kinds):
+    if kinds and isinstance(got, numpy.generic) != isinstance(want, numpy.generic):
+        raise Mismatch(f"a {type(got).__name__}, NumPy: a {type(want).__name__}")
+    value = numpy.asarray(got)
+    if (value.shape, value.dtype) != (want.shape, want.dtype):
+        raise Mismatch(f"{value.dtype}{list(value.shape)}, NumPy: {want.dtype}{list(want.shape)}")
+    if want.dtype.kind in "fc":
+        tolerance = TOLERANCES.get(want.dtype.char, 1e-10)
+        equal = numpy.allclose(value, want, rtol=tolerance, atol=tolerance, equal_nan=True)
+    else:
+        equal = numpy.array_equal(value, want)
+    if not equal:
+        raise Mismatch(f"{_short(value)}, NumPy: {_short(want)}")
+
+
+def _short(array):
+    return numpy.array2string(numpy.asarray(array).ravel()[:4], precision=6)
+
+
+# ------------------------------------------------------------------------------------------------------ transforms
+
+
+def under_jit(sample):
+    """Two calls of the compiled function, with other values."""
+    compiled = npx.jit(sample.on(npx))
+    for seed in (0, 1):
+        arrays, _ = sample.draw(seed)
+        compare(compiled(*map(npx.array, arrays)), sample.on(numpy)(*arrays))
+    report = compiled.explain()
+    return PYTHON if "run by Python" in report else SPLIT if "split:" in report else RIGHT
+
+
+def under_grad(sample):
+    """The derivative of a weighted sum of the results in a random direction, beside central differences."""
+    arrays, _ = sample.draw(0)
+    places = tuple(k for k, a in enumerate(arrays) if a.dtype.kind == "f")
+    if not places or not _floats(sample.on(numpy)(*arrays)):
+        return NOT_APPLICABLE
+    direction = [numpy.random.default_rng(k).standard_normal(arrays[k].shape) for k in places]
+    expected = _difference(sample, arrays, places, direction)
+    if expected is None:
+        return NOT_APPLICABLE
+    gradient = npx.grad(lambda *xs: _weighted_sum(sample.on(npx)(*xs)), argnums=places)(*map(npx.array, arrays))
+    got = sum(float(numpy.vdot(numpy.asarray(g), v)) for g, v in zip(gradient, direction))
+    if not numpy.isclose(got, expected, rtol=1e-4, atol=1e-6):
+        raise Mismatch(f"derivative {got:.8g}, by differences {expected:.8g}")
+    return RIGHT
+
+
+def _floats(result):
+    """The results that have a derivative."""
+    return [leaf for leaf in tree.leaves(result) if getattr(leaf, "dtype", numpy.dtype(bool)).kind in "fc"]
+
+
+def _weighted_sum(result):
+    total = 0.0
+    for k, leaf in enumerate(_floats(result)):
+        rng = numpy.random.default_rng(k)
+        weights = rng.uniform(0.5, 1.5, leaf.shape)
+        if leaf.dtype.kind == "c":
+            weights = weights + 1j * rng.uniform(0.5, 1.5, leaf.shape)
+        total = total + (leaf * weights).real.sum()
+    return total
+
+
+def _difference(sample, arrays, places, direction):
+    """The directional derivative by central differences; None where it does not settle."""
+
+    def moved(step):
+        at = [a.copy() for a in arrays]
+        for k, v in zip(places, direction):
+            at[k] = at[k] + step * v
+        return float(_weighted_sum(sample.on(numpy)(*at)))
+
+    try:
+        coarse, fine = ((moved(h) - moved(-h)) / (2 * h) for h in (3e-5, 1e-5))
+    except Exception:  # a step leaves the domain
+        return None
+    return fine if numpy.isclose(coarse, fine, rtol=1e-4, atol=1e-6) else None
+
+
+def under_vmap(sample):
+    """All of a batch at once, beside NumPy's results for one after another."""
+    draws = [sample.draw(seed)[0] for seed in (0, 1, 2)]
+    if not draws[0]:
+        return NOT_APPLICABLE
+    results = [tree.flatten(sample.on(numpy)(*arrays)) for arrays in draws]
+    structure = results[0][1]
+    if any(other != structure for _, other in results) or not all(map(_is_number, results[0][0])):
+        return NOT_APPLICABLE
+    columns = list(zip(*(leaves for leaves, _ in results)))
+    if any(len({numpy.shape(x) for x in column}) > 1 for column in columns):
+        return NOT_APPLICABLE
+    want = [numpy.stack([numpy.asarray(x) for x in column]) for column in columns]
+    batches = [npx.array(numpy.stack(column)) for column in zip(*draws)]
+    compare(npx.vmap(sample.on(npx))(*batches), structure.unflatten(want), kinds=False)
+    return RIGHT
+
+
+def _is_number(leaf):
+    return isinstance(leaf, (numpy.ndarray, numpy.number, numpy.bool, bool, int, float, complex))
+
+
+TRANSFORMS = {"jit": under_jit, "grad": under_grad, "vmap": under_vmap}
+
+
+# ------------------------------------------------------------------------------------------------------- measuring
+
+
+def measure(most=MOST_CALLS, only=(), transforms=tuple(TRANSFORMS)):
+    """The outcomes of the sample calls.
+
+    Parameters
+    ----------
+    most : int
+        Calls per function.
+    only : sequence of str
+        Words of which one must be in the name of a function; empty for all functions.
+    transforms : sequence of str
+
+    Returns
+    -------
+    dict of str to list of Outcome
+        By function; an empty list for one that does not compute with arrays.
+    """
+    functions = [f for f in public_functions(most) if not only or any(word in f.name for word in only)]
+    return {f.name: [outcome(t, s) for s in f.samples for t in transforms] for f in functions}
+
+
+def outcome(transform, sample):
+    """How one call ends under one transform."""
+    try:
+        with quiet():
+            return Outcome(transform, str(sample), TRANSFORMS[transform](sample))
+    except Mismatch as error:
+        return Outcome(transform, str(sample), WRONG, str(error))
+    except Exception as error:
+        text = (str(error).splitlines() or [""])[0]
+        return Outcome(transform, str(sample), ERROR, f"{type(error).__name__}: {text}")
+
+
+def verdicts(outcomes, transform):
+    """The verdict on each function that computes with arrays: that on its worst call."""
+    return {
+        name: max((o.verdict for o in found if o.transform == transform), key=VERDICTS.index)
+        for name, found in outcomes.items()
+        if any(o.transform == transform for o in found)
+    }
+
+
+def report(outcomes):
+    """The counts, and every call that is not right, as text."""
+    counted = sum(bool(found) for found in outcomes.values())
+    lines = [f"{len(outcomes)} public functions; {counted} compute with arrays and are called", ""]
+    lines.append("".join(f"{column:>8}" for column in ("", *VERDICTS)))
+    for transform in TRANSFORMS:
+        counts = collections.Counter(verdicts(outcomes, transform).values())
+        lines.append(f"{transform:>8}" + "".join(f"{counts[verdict]:>8}" for verdict in VERDICTS))
+    lines += ["", *(f"{verdict:>8}  {meaning}" for verdict, meaning in MEANINGS.items())]
+    for transform in TRANSFORMS:
+        for verdict in (WRONG, ERROR, PYTHON, SPLIT):
+            listed = [o for found in outcomes.values() for o in found if (o.transform, o.verdict) == (transform, verdict)]
+            if listed:
+                lines += ["", f"{transform}: {verdict}", *(f"    {o.call}  {o.detail}" for o in listed)]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(report(measure(only=sys.argv[1:])))
