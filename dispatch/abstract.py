@@ -103,7 +103,7 @@ def result_dtype(*avals):
 
 
 _WEAK_SAMPLE = {int: 0, float: 0.0, complex: 0j}
-_WEAK_KINDS = {"i": int, "u": int, "f": float, "c": complex}
+_PYTHON_TYPES = {numpy.dtype(t): kind for t, kind in (("i8", int), ("u8", int), ("f8", float), ("c16", complex))}
 
 
 @functools.lru_cache(4096)
@@ -143,7 +143,7 @@ def ufunc_rule(ufunc, nin, nout):
         dtypes = ufunc_dtypes(ufunc, keys, nout)[nin:]
         shape = broadcast_shape(*(a.shape for a in avals))
         weak = avals and all(a.weak for a in avals)  # Python scalars only: the result is one too
-        outs = tuple(Aval(shape, d, _WEAK_KINDS.get(d.kind) if weak else None) for d in dtypes)
+        outs = tuple(Aval(shape, d, _PYTHON_TYPES.get(d) if weak else None) for d in dtypes)
         return outs[0] if nout == 1 else outs
 
     return rule

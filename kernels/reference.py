@@ -520,7 +520,7 @@ def from_host(array, device=None):
     """A NumPy array as a `ReferenceArray`; TypeError for dtypes that are no Python numbers."""
     if array.dtype.kind not in "biufc" or array.dtype.char in "gG":
         raise TypeError(f"the reference backend has no arrays of dtype {array.dtype}")
-    return ReferenceArray(array.shape, array.dtype, array.ravel().tolist())
+    return ReferenceArray(array.shape, array.dtype.newbyteorder("="), array.ravel().tolist())
 
 
 def to_host(array):

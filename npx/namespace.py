@@ -63,7 +63,7 @@ def _expose(real, module):
         return importlib.import_module("npx.array.ufunc").lookup(real)
     if isinstance(real, type):
         return _expose_class(real)
-    if isinstance(real, _FUNCTIONS):
+    if isinstance(real, _FUNCTIONS) or type(real).__name__ == "cython_function_or_method":
         return _expose_function(real, module)
     if type(real).__module__.startswith("numpy"):  # an instance, such as numpy.r_
         again = numpy_layer.counterpart(real)

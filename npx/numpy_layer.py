@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import threading
 import types
 
 import numpy
@@ -41,6 +42,7 @@ OVERRIDES = {}
 EDITS = {}
 
 _modules = {}
+_loading = threading.RLock()
 _expose = None
 
 
@@ -63,7 +65,8 @@ def home(obj):
 def _home_of_class(cls):
     """The module that defines a class, which its methods know better than its `__module__`."""
     method = next((v for v in vars(cls).values() if isinstance(v, types.FunctionType)), None)
-    return cls.__module__ if method is None else method.__globals__["__name__"]
+    where = cls.__module__ if method is None else method.__globals__["__name__"]
+    return where if isinstance(where, str) else None
 
 
 def counterpart(obj):
@@ -96,11 +99,14 @@ class Layer(types.ModuleType):
     def __getattr__(self, name):
         if f"{self.__name__}.{name}" in MODULES:
             return module(f"{self.__name__}.{name}")
-        if self._state != "new" or (name.startswith("__") and name != "__all__"):
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        self._state = "running"
-        self._execute()
-        return getattr(self, name)
+        if not name.startswith("__") or name == "__all__":
+            with _loading:  # another thread waits; the one that loads finds what is there so far, as in any import
+                if self._state == "new":
+                    self._state = "running"
+                    self._execute()
+                if name in vars(self):
+                    return vars(self)[name]
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def _execute(self):
         importlib.import_module("npx.api")  # fills OVERRIDES and EDITS

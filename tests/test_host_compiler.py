@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import platform
 
+import llvmlite.binding as llvm
 import numpy
 import optable
 import pytest
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 from npx.dispatch import registry
 from npx.dispatch.abstract import Slice
 from npx.dispatch.graph import evaluate
+from npx.kernels.host_compiler import program
+from npx.kernels.host_compiler.engine import Engine
 from npx.kernels.host_compiler.fuse import partition
 from npx.kernels.host_compiler.ir import LANE
 from npx.kernels.host_compiler.scalars import LIBM, REDUCTIONS, RULES
@@ -247,6 +251,44 @@ def test_softmax_in_three_kernels():
     total = b.sum(e, axis=(1,), dtype=x.dtype, keepdims=True)
     b.check(b.divide(e, total), ulp=16)
     assert len(steps(b.graph, KernelStep)) == 3
+
+
+# ------------------------------------------------------------------------------------------- lesser processors
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="processors of another family")
+@pytest.mark.parametrize(("cpu", "lanes", "variant"), [("haswell", 8, "_ZGVdN4v_exp"), ("x86-64", 4, None)])
+def test_lesser_processors(cpu, lanes, variant, monkeypatch):
+    """Without AVX-512; and without anything, where math functions run lane by lane."""
+    has = {"avx2": True, "fma": True, "sse4.1": True} if cpu == "haswell" else {}
+    if not all(llvm.get_host_cpu_features().get(name) for name in has):
+        pytest.skip("this processor is lesser")
+    lesser = Engine(cpu, has)
+    assert lesser.target.lanes == lanes
+    if lesser.target.vector_function("exp", 1, lanes)[0] != variant:
+        assert not llvm.address_of_symbol("_ZGVdN4v_exp")  # no glibc
+    monkeypatch.setattr(program, "engine", lambda: lesser)
+    rng = numpy.random.default_rng(6)
+    x, y, n = rng.standard_normal((6, 37)), rng.random(37).astype("f4"), rng.integers(-9, 9, (37, 6))
+    b = Build(x, y, n)
+    v, w, k = b.inputs
+    turned = b.astype(b.transpose(k, axes=(1, 0)), dtype=numpy.dtype("i2"))
+    chosen = b.where(b.less(v, w), b.power(w, 1.7), b.exp(v))
+    b.check(
+        chosen,
+        b.multiply(turned, 3),
+        b.remainder(k, 4),
+        b.hypot(w, 2.0),
+        b.astype(b.square(v), dtype=numpy.dtype("u8")),
+        ulp=8,
+    )
+    params = {"axis": (1,), "keepdims": False}
+    b.check(
+        b.sum(chosen, dtype=numpy.dtype(float), **params),
+        b.max(w, axis=(0,), keepdims=True),
+        b.any(turned, **params),
+        ulp=16,
+    )
 
 
 # ---------------------------------------------------------------------------------------- random graphs, exactly

@@ -146,6 +146,29 @@ def test_outputs_are_fresh():
     numpy.testing.assert_array_equal(run(b.payloads)[0], numpy.arange(6.0) + 1)
 
 
+def test_memory_of_large_results_is_used_again():
+    x = numpy.arange(20_000.0)
+    b = Build(x)
+    run = b.compiled(b.add(b.inputs[0], 1.0))
+    y = run([x])[0]
+    address = y.ctypes.data
+    for _ in range(3):
+        z = run([x])[0]
+        assert z.ctypes.data != address
+    del z
+    part = y[1:]
+    del y
+    assert all(run([x])[0].ctypes.data != address for _ in range(3))
+    numpy.testing.assert_array_equal(part, x[1:] + 1)
+    del part
+    y = run([x])[0]
+    known = {run([x])[0].ctypes.data for _ in range(4)}
+    assert len(known) == 1 and y.ctypes.data not in known
+    y.shape = (2, 10_000)
+    y = None
+    numpy.testing.assert_array_equal(run([x])[0], x + 1)
+
+
 def test_transposed_factors_are_not_copied():
     b = Build(numpy.random.default_rng(0).random((6, 4)))
     x = b.inputs[0]

@@ -218,6 +218,7 @@ def test_vmap_equals_a_loop(name):
 
 
 # ---------------------------------------------------------------------------------------------------------- refusals
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_a_lost_derivative_is_an_error():
     with pytest.raises(TypeError, match="numpy.asmatrix cannot be traced by grad"):
         np.grad(lambda x: np.asmatrix(x).sum())(np.ones(2))

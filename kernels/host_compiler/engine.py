@@ -51,9 +51,17 @@ class Target:
 
 
 class Engine:
-    """LLVM, and the kernels compiled so far."""
+    """LLVM, and the kernels compiled so far.
 
-    def __init__(self):
+    Parameters
+    ----------
+    cpu : str
+        LLVM's name of the processor.
+    features : dict of str to bool
+        What it has.
+    """
+
+    def __init__(self, cpu, features):
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         for library in LIBRARIES.get(platform.system(), ()):
@@ -61,11 +69,9 @@ class Engine:
                 llvm.load_library_permanently(library)
             except RuntimeError:  # no glibc: scalar functions come from the process
                 pass
-        features = llvm.get_host_cpu_features()
         self.target = Target(features)
-        self.machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=2
-        )
+        flags = ",".join(f"{'+' if on else '-'}{name}" for name, on in sorted(features.items()))
+        self.machine = llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=flags, opt=2)
         self.jit = llvm.create_mcjit_compiler(llvm.parse_assembly(""), self.machine)
         self.addresses = {}
         self.lock = threading.Lock()
@@ -123,5 +129,5 @@ def module_text(names, target):
 
 @functools.cache
 def engine():
-    """The process's engine."""
-    return Engine()
+    """The process's engine, for the processor that it runs on."""
+    return Engine(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))

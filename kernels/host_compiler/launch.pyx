@@ -3,6 +3,7 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from weakref import getweakrefcount
 
 import numpy
 
@@ -12,6 +13,10 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object)
+
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(
@@ -30,6 +35,11 @@ cdef int64_t SPLIT = 8_000_000
 #: shares of a loop start at multiples of this
 cdef int64_t GRAIN = 64
 
+#: results of this many bytes are used again
+cdef int64_t RECYCLED_LEAST = 65536
+cdef int64_t RECYCLED_MOST = 67108864
+
+cdef object numpy_empty = numpy.empty
 cdef object _pool = None
 _pool_lock = threading.Lock()
 
@@ -203,6 +213,42 @@ cdef class Share:
         cdef Kernel kernel = self.launch.kernel
         with nogil:
             kernel.entry(self.pointers, kernel.block, self.low, self.high)
+
+
+cdef class Fresh:
+    """Makes the arrays of one result that leaves the program.
+
+    Fresh memory costs a page fault for every few thousand bytes, so a large array is used again once nobody else holds
+    it: two are kept, for a caller who lets go of the last result when he has the next.
+    """
+
+    cdef tuple shape
+    cdef cnp.dtype dtype
+    cdef bint recycles
+    cdef list kept
+
+    def __init__(self, tuple shape, cnp.dtype dtype, int64_t nbytes):
+        self.shape, self.dtype, self.kept = shape, dtype, []
+        self.recycles = RECYCLED_LEAST <= nbytes <= RECYCLED_MOST
+
+    def __call__(self):
+        if not self.recycles:
+            return numpy_empty(self.shape, self.dtype)
+        for array in self.kept:
+            if Py_REFCNT(array) == 2 and self.is_untouched(<cnp.ndarray>array) and not getweakrefcount(array):
+                return array  # known to this loop and to the list only
+        array = numpy_empty(self.shape, self.dtype)
+        self.kept.append(array)
+        if len(self.kept) > 2:
+            del self.kept[0]
+        return array
+
+    cdef bint is_untouched(self, cnp.ndarray array):
+        """Whether the last owner has left shape, dtype and flags as they were."""
+        cdef int wanted = cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_WRITEABLE | cnp.NPY_ARRAY_OWNDATA
+        return array.descr is self.dtype and (cnp.PyArray_FLAGS(array) & wanted) == wanted and _has_shape(
+            array, self.shape
+        )
 
 
 def view(cnp.ndarray base, int64_t offset, tuple shape, tuple strides, cnp.dtype dtype):

@@ -213,7 +213,7 @@ class Plan:
         if self.may_overwrite(x, old, position):
             part = self.part(old, write.params["index"])
             between = any(self.position < at < position for at in self.reads[self.root[x]])
-            if part.shape != value.aval.shape or any(overlap(part, o) and part != o for o in others):
+            if between or part.shape != value.aval.shape or any(overlap(part, o) and part != o for o in others):
                 return None
             target = old
         else:

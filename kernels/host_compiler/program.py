@@ -10,7 +10,7 @@ from npx.dispatch.abstract import Hole, Mask, Slice
 from npx.dispatch.debug import log
 from npx.kernels.host_compiler.arena import ALIGNMENT
 from npx.kernels.host_compiler.engine import engine
-from npx.kernels.host_compiler.launch import Kernel, Launch, fresh, view
+from npx.kernels.host_compiler.launch import Fresh, Kernel, Launch, fresh, view
 from npx.kernels.host_compiler.layout import Layout
 from npx.kernels.host_compiler.scalars import REDUCTIONS
 from npx.kernels.host_compiler.steps import (
@@ -33,12 +33,12 @@ LARGEST_KEPT_ARENA = 1 << 28
 WORTH_DROPPING = 1 << 16
 
 GLOBALS = {
+    "Fresh": Fresh,
     "Launch": Launch,
     "add": numpy.add,
     "add_at": add_at_inplace,
     "asarray": numpy.asarray,
     "copyto": numpy.copyto,
-    "empty": numpy.empty,
     "fresh": fresh,
     "view": view,
 }
@@ -183,7 +183,9 @@ class Writer:
             else:
                 name = self.variable(storage, "v")
                 if storage.kind == "fresh":
-                    self.line(f"{name} = empty({storage.layout.shape}, {self.dtype(storage.layout.dtype)})")
+                    shape, dtype = storage.layout.shape, self.dtype(storage.layout.dtype)
+                    self.setup.append(f"new_{name} = Fresh({shape}, {dtype}, {storage.nbytes})")
+                    self.line(f"{name} = new_{name}()")
             self.bases[storage] = name
         return name
 

@@ -3,7 +3,7 @@
 import numpy
 from numpy._core import _multiarray_umath
 
-from npx import numpy_layer
+from npx import numpy_layer, routing
 from npx.api.indexing import where
 from npx.api.support import FUNCTIONS, array_operand, cast, concrete, edit, python_function, reshaped, stack
 from npx.array.ndarray import payload, wrap, wrap_scalar
@@ -159,7 +159,7 @@ edit(
 
 # ------------------------------------------------------------------------------------------------------ unique
 def unique_hash(array, *args, **kwargs):
-    """`numpy.unique` sorts instead of hashing, which has no derivative; but whole numbers keep the order of the hash."""
+    """`numpy.unique` sorts instead of hashing, which has no derivative; whole numbers under jit keep NumPy's order."""
     p = payload(array)
     if p.dtype.kind in "iu" and isinstance(p, Tracer) and p.interpreter.captures:
         return routing.through_host(_multiarray_umath._unique_hash, (array, *args), kwargs)

@@ -34,7 +34,7 @@ def where(condition, *choices):
     if len(choices) != 2:
         raise ValueError("either both or neither of x and y should be given")
     x, y = map(operand, choices)
-    return wrap_scalar(op("where")(cast(operand(condition), numpy.dtype(bool)), x, y))
+    return wrap(op("where")(cast(operand(condition), numpy.dtype(bool)), x, y))  # an array also where it has no axes
 
 
 @method("nonzero")

@@ -145,9 +145,16 @@ def diagonal(self, offset=0, axis1=0, axis2=1):
 
 @method("view")
 def view(self, dtype=None, type=None):
-    """`ndarray.view`: the same dtype, or the parts of complex numbers as floats (then a copy)."""
+    """`ndarray.view`: the same dtype, another one, or the parts of complex numbers as floats (then a copy).
+
+    A view as records is a read-only copy: what a transform traces are numbers.
+    """
     p = payload(self)
     dtype = p.dtype if dtype is None or dtype is ndarray else numpy.dtype(dtype)
+    if dtype.names is not None:
+        records = concrete(p, "a view as records").view(dtype)
+        records.flags.writeable = False
+        return wrap(records)
     if dtype == p.dtype:
         return view_of(self, "reshape", shape=tuple(p.shape))
     if p.dtype.kind == "c" and dtype.base == numpy.empty(0, p.dtype).real.dtype and dtype.shape in ((), (2,)):

@@ -162,12 +162,6 @@ def on_device(function, args, kwargs):
     return function(*args, **{**kwargs, "device": "cpu"}).to_device(device)
 
 
-def host_arguments(tuple args, dict kwargs):
-    """The arguments with NumPy arrays in place of npx arrays, all of which are in host memory."""
-    cdef Arguments met = Arguments.__new__(Arguments)
-    return tuple([unwrap(x, met) for x in args]), {key: unwrap(x, met) for key, x in kwargs.items()}
-
-
 def wrap_result(result):
     """A NumPy result with npx arrays in place of NumPy's, in tuples and lists too."""
     return rewrap(result, Arguments.__new__(Arguments))

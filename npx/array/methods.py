@@ -45,6 +45,8 @@ def _attribute(name):
 
     def get(self):
         p = read(self)
+        if name == "__array_interface__" and p.dtype.kind == "V":
+            raise AttributeError("structured arrays are exported by __array__: the interface drops their padding")
         if isinstance(p, numpy.ndarray):
             return wrap_like(getattr(p, name), (self,))
         return traced_attribute(self, p, name)

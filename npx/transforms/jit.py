@@ -208,7 +208,7 @@ class Signature:
         if self.reason is None:
             for _ in range(2):
                 states = [(changed, changed.state) for changed in self.tree.states.values()]
-                found = self.tree.run(call.payloads, self._compiler(call))
+                found = self.tree.run(call.payloads, functools.partial(self._compile, call))
                 if found is not None:
                     leaf, results = found
                     return leaf.finish(results, call)
@@ -248,20 +248,15 @@ class Signature:
         self.reason = why
         log("jit", f"{tree.name_of(self.fun)} is left to Python: {why}")
 
-    def _compiler(self, call):
-        """The compile function of the backend that owns the arguments."""
+    def _compile(self, call, graph):
+        """Compile a piece with the backend that owns the arguments."""
         kinds = {type(p) for p in call.payloads} | {type(c()) for c, _ in self.tree.captured}
         backends = {registry.backend_for(k) for k in kinds if not issubclass(k, (numpy.generic, *NUMBERS))}
-        backend = next((b for b in backends if b is not registry.HOST), registry.HOST)
-
-        def compile_graph(graph):
-            graph = rewrite(graph)
-            log("graph", str(graph))
-            if backend.compile is None:
-                return functools.partial(evaluate, graph)
-            return backend.compile(graph)
-
-        return compile_graph
+        host = registry.backend_for(numpy.ndarray)
+        backend = next((b for b in backends if b is not host), host)
+        graph = rewrite(graph)
+        log("graph", str(graph))
+        return functools.partial(evaluate, graph) if backend.compile is None else backend.compile(graph)
 
     def describe(self):
         """The report of this signature."""

@@ -2,6 +2,7 @@
 
 import numpy
 
+import npx.ops  # noqa: F401  declares the ops
 from npx.array.memory import save
 from npx.dispatch.abstract import SCALAR_TYPES, aval_of
 from npx.dispatch.debug import user_line

@@ -61,7 +61,7 @@ class Sample:
         return [leaves[k] for k in places], rebuild
 
     def on(self, np):
-        """The call, in NumPy or npx, as a function of its arrays. What it writes into is a copy, and part of the result."""
+        """The call, in NumPy or npx, as a function of its arrays. It writes into copies, which are part of its result."""
         _, rebuild = self.draw(0)
 
         def run(*arrays):

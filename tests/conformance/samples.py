@@ -29,8 +29,8 @@ class Draw:
         return numpy.asarray(self.rng.integers(low, high, shape))
 
     def b(self, *shape):
-        """Truth values, of both kinds wherever there is more than one."""
-        return self.rng.permutation(numpy.arange(int(numpy.prod(shape))) % 2 == 0).reshape(shape)
+        """Truth values, half of them true along the last axis."""
+        return self.rng.permuted(numpy.broadcast_to(numpy.arange(shape[-1]) % 2 == 0, shape), axis=-1)
 
     def spd(self, n):
         """A well-conditioned symmetric matrix."""
@@ -86,6 +86,8 @@ _QUANTILES = (
     lambda d: call(d.x(3, 4), d.x(2), axis=1),
     lambda d: call(d.x(6), 0.6, method="nearest"),
 )
+_PERCENTILES = (lambda d: call(d.x(5), 30), lambda d: call(d.x(3, 4), [25, 75], 0))
+_SPACES = (lambda d: call(d.x(), d.big(), 4), lambda d: call(d.x(3), 2, 4))
 _PRODUCTS = (lambda d: call(d.x(3, 4), d.x(4, 2), 1), lambda d: call(d.x(2, 3, 4), d.x(4, 3), axes=[[1, 2], [1, 0]]))
 _OUTSIDE = (lambda d: call(d.z(5)), lambda d: call(d.x(5), 8), lambda d: call(d.x(5), norm="ortho"))
 _WEIGHTED_SUM = (lambda d: call(d.x(3, 4), axis=1, where=d.b(3, 4)), lambda d: call(d.x(3, 4), axis=(0, 1)))
@@ -141,12 +143,12 @@ INSTEAD = {
     **dict.fromkeys(("union1d", "intersect1d", "setdiff1d", "setxor1d", "isin"), _SETS),
     **dict.fromkeys(("unique_all", "unique_counts", "unique_inverse", "unique_values"), _UNIQUE),
     **dict.fromkeys(("quantile", "nanquantile"), _QUANTILES),
-    **dict.fromkeys(("percentile", "nanpercentile"), (lambda d: call(d.x(5), 30), lambda d: call(d.x(3, 4), [25, 75], 0))),
+    **dict.fromkeys(("percentile", "nanpercentile"), _PERCENTILES),
     **dict.fromkeys(("nonzero", "argwhere", "flatnonzero", "count_nonzero"), (lambda d: call(d.i(6, low=0, high=2)),)),
     **dict.fromkeys(("array", "asarray", "asanyarray"), (lambda d: call(d.x(5)), lambda d: call([d.x(4), d.x(4)]))),
     **dict.fromkeys(("ascontiguousarray", "asfortranarray", "require"), (lambda d: call(d.x(3, 4)),)),
     **dict.fromkeys(("asarray_chkfinite", "asmatrix"), (lambda d: call(d.x(3, 4)),)),
-    **dict.fromkeys(("linspace", "logspace", "geomspace"), (lambda d: call(d.x(), d.big(), 4), lambda d: call(d.x(3), 2, 4))),
+    **dict.fromkeys(("linspace", "logspace", "geomspace"), _SPACES),
     **dict.fromkeys(("shares_memory", "may_share_memory", "empty_like", "is_busday"), ()),  # not of values
     "apply_along_axis": (lambda d: call(lambda row: row * row.sum(), 1, d.x(3, 4)),),
     "apply_over_axes": (lambda d: call(numpy.sum, d.x(2, 3, 4), [0, 2]),),

@@ -35,8 +35,8 @@ class Outcome(NamedTuple):
     """How one call ended under one transform."""
 
     transform: str
-    call: str
     verdict: str
+    call: str
     detail: str = ""
 
 
@@ -109,16 +109,23 @@ def under_grad(sample):
     expected = _difference(sample, arrays, places, direction)
     if expected is None:
         return NOT_APPLICABLE
+    tolerance = 10 * _precision(sample.on(numpy)(*arrays)) ** (1 / 3)
     gradient = npx.grad(lambda *xs: _weighted_sum(sample.on(npx)(*xs)), argnums=places)(*map(npx.array, arrays))
     got = sum(float(numpy.vdot(numpy.asarray(g), v)) for g, v in zip(gradient, direction))
-    if not numpy.isclose(got, expected, rtol=1e-4, atol=1e-6):
+    if not numpy.isclose(got, expected, rtol=tolerance, atol=tolerance):
         raise Mismatch(f"derivative {got:.8g}, by differences {expected:.8g}")
     return RIGHT
 
 
 def _floats(result):
     """The results that have a derivative."""
-    return [leaf for leaf in tree.leaves(result) if getattr(leaf, "dtype", numpy.dtype(bool)).kind in "fc"]
+    arrays = [leaf for leaf in tree.leaves(result) if isinstance(leaf, (npx.ndarray, numpy.generic))]
+    return [a for a in arrays if a.dtype.kind in "fc"]
+
+
+def _precision(result):
+    """That of the least precise results."""
+    return max(float(numpy.finfo(a.dtype).eps) for a in _floats(result))
 
 
 def _weighted_sum(result):
@@ -133,7 +140,7 @@ def _weighted_sum(result):
 
 
 def _difference(sample, arrays, places, direction):
-    """The directional derivative by central differences; None where it does not settle."""
+    """The directional derivative by central differences; None where those from either side differ: at a kink."""
 
     def moved(step):
         at = [a.copy() for a in arrays]
@@ -141,11 +148,13 @@ def _difference(sample, arrays, places, direction):
             at[k] = at[k] + step * v
         return float(_weighted_sum(sample.on(numpy)(*at)))
 
+    step = _precision(sample.on(numpy)(*arrays)) ** (1 / 3)
     try:
-        coarse, fine = ((moved(h) - moved(-h)) / (2 * h) for h in (3e-5, 1e-5))
+        behind, here, ahead = moved(-step), moved(0.0), moved(step)
     except Exception:  # a step leaves the domain
         return None
-    return fine if numpy.isclose(coarse, fine, rtol=1e-4, atol=1e-6) else None
+    smooth = numpy.isclose(ahead - here, here - behind, rtol=1e-2, atol=1e-3 * step)
+    return (ahead - behind) / (2 * step) if smooth else None
 
 
 def under_vmap(sample):
@@ -200,12 +209,12 @@ def outcome(transform, sample):
     """How one call ends under one transform."""
     try:
         with quiet():
-            return Outcome(transform, str(sample), TRANSFORMS[transform](sample))
+            return Outcome(transform, TRANSFORMS[transform](sample), str(sample))
     except Mismatch as error:
-        return Outcome(transform, str(sample), WRONG, str(error))
+        return Outcome(transform, WRONG, str(sample), str(error))
     except Exception as error:
         text = (str(error).splitlines() or [""])[0]
-        return Outcome(transform, str(sample), ERROR, f"{type(error).__name__}: {text}")
+        return Outcome(transform, ERROR, str(sample), f"{type(error).__name__}: {text}")
 
 
 def verdicts(outcomes, transform):
@@ -228,7 +237,7 @@ def report(outcomes):
     lines += ["", *(f"{verdict:>8}  {meaning}" for verdict, meaning in MEANINGS.items())]
     for transform in TRANSFORMS:
         for verdict in (WRONG, ERROR, PYTHON, SPLIT):
-            listed = [o for found in outcomes.values() for o in found if (o.transform, o.verdict) == (transform, verdict)]
+            listed = [o for found in outcomes.values() for o in found if o[:2] == (transform, verdict)]
             if listed:
                 lines += ["", f"{transform}: {verdict}", *(f"    {o.call}  {o.detail}" for o in listed)]
     return "\n".join(lines)
