@@ -246,11 +246,10 @@ def asarray(array, device=None):
 
 
 def _device(name):
-    number = str(name).partition(":")[2]
-    try:
-        return jax.devices()[int(number or 0)]
-    except (ValueError, IndexError):
-        raise ValueError(f"unknown device {name!r}; known: {', '.join(devices())}") from None
+    known = devices()
+    if name not in (NAME, *known):
+        raise ValueError(f"unknown device {name!r}; known: {', '.join(known)}")
+    return jax.devices()[known.index(name) if name in known else 0]
 
 
 def devices():

@@ -2,7 +2,7 @@
 
 import numpy
 import pytest
-from optable import ALL_OPS, assert_same, builtin_class, cases, results
+from optable import ALL_OPS, assert_same, builtin_class, cases, in_promised_order, results
 
 from npx.dispatch import debug, registry
 from npx.dispatch.abstract import Hole, Slice
@@ -49,17 +49,6 @@ def on(backend, op, operands, params):
     out = results(op, op(*operands, **params))
     assert all(isinstance(o, backend.payload_type) for o in out if is_held(o)), "a result is not on the backend"
     return [backend.to_host(o) if isinstance(o, backend.payload_type) else o for o in out]
-
-
-def in_promised_order(case, result):
-    """A result without what NumPy leaves open: the order of equal elements, or of those between the kth ones."""
-    if case.op.name not in ("argsort", "partition", "argpartition") or case.params.get("stable"):
-        return result
-    axis = case.params["axis"]
-    if case.op.name.startswith("arg"):
-        result = numpy.take_along_axis(case.operands[0], result, axis)
-    parts = numpy.split(result, [n for k in case.params.get("kth", ()) for n in (k, k + 1)], axis)
-    return numpy.concatenate([numpy.sort(part, axis) for part in parts], axis)
 
 
 @EACH_OP

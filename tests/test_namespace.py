@@ -330,3 +330,17 @@ def test_draws_inside_jit(make):
         want = 1 + numpys.normal(size=3)
         numpys.shuffle(want)
         assert_same(noisy(np.ones(3)), want)
+
+
+# ---------------------------------------------------------------------------------------------------------- testing
+def test_testing_helpers():
+    x = np.arange(3.0)
+    np.testing.assert_allclose(x, [0, 1, 2])
+    with pytest.raises(AssertionError):
+        np.testing.assert_array_equal(x, x + 1)
+
+    def refuse(a):
+        assert type(a) is np.ndarray
+        raise KeyError
+
+    np.testing.assert_raises(KeyError, refuse, x)

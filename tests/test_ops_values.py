@@ -4,7 +4,7 @@ import operator
 
 import numpy
 import pytest
-from optable import ALL_OPS, Opaque, assert_same, builtin_class, cases, lower, plain, results
+from optable import ALL_OPS, LAYOUTS, Opaque, assert_same, builtin_class, cases, lower, plain, results
 
 from npx.dispatch import interpreter
 from npx.dispatch.abstract import DataDependentShape, aval_of
@@ -38,20 +38,12 @@ def test_value(op):
 def test_layouts(op):
     """Fortran order, gaps between the elements, and backwards."""
     for case in cases(op, only=plain):
-        for layout in (numpy.asfortranarray, with_gaps, backwards):
+        for layout in LAYOUTS:
             operands = [layout(x) if isinstance(x, numpy.ndarray) and x.ndim else x for x in case.operands]
             want = case._replace(operands=tuple(operands)).expected()
             if not isinstance(want, Exception):
                 for have, need in zip(results(op, op(*operands, **case.params)), want):
                     assert_same(have, need, f"{case} {layout.__name__}")
-
-
-def with_gaps(x):
-    return numpy.repeat(x, 2, axis=-1)[..., ::2]
-
-
-def backwards(x):
-    return numpy.flip(numpy.flip(x).copy())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Every op on the host, beside the NumPy function that defines it: generated from the op declarations.
 
-The operands are those of the op's own examples; an elementwise op also runs on many elements. An op without examples
-stops the import of this module. ``python -m asv_bench.benchmarks.bench_ops [op ...]`` prints the times.
+The operands are those of the op's own examples; an elementwise op is also compiled, and run on many elements. An op
+without examples stops the import of this module. ``python -m asv_bench.benchmarks.bench_ops [op ...]`` prints the times.
 """
 
 import sys
@@ -9,6 +9,10 @@ import warnings
 from pathlib import Path
 
 import numpy
+
+from npx.dispatch import registry
+from npx.dispatch.abstract import SCALAR_TYPES, aval_of
+from npx.dispatch.graph import Graph, Value, constant
 
 from .common import fastest
 
@@ -46,45 +50,63 @@ def enlarged(case):
     return case._replace(operands=tuple(operands))
 
 
-def times_of(case):
-    """Seconds of one call: of the op, and of the NumPy function."""
-    functions = {"npx": case.op, "numpy": case.op.spec}
-    calls = {run: (lambda f=f: f(*case.operands, **case.params)) for run, f in functions.items()}
+def compiled(case):
+    """The op alone as a compiled program, a function of the operands that are arrays."""
+    values = [constant(x) if isinstance(x, SCALAR_TYPES) else Value(aval_of(x)) for x in case.operands]
+    graph = Graph([v for v in values if not v.is_const])
+    graph.outputs.extend(graph.add(case.op, values, case.params))
+    return registry.backend_for(numpy.ndarray).compile(graph)
+
+
+def times_of(case, run):
+    """Seconds of one call: of `run`, and of the NumPy function."""
     with numpy.errstate(all="ignore"):
-        return fastest(calls, seconds=0.05)
+        return fastest({"npx": run, "numpy": lambda: case.op.spec(*case.operands, **case.params)}, seconds=0.05)
 
 
-class Example:
-    """The op's largest example: a few elements, so mostly the cost of the call."""
+def times_of_call(name):
+    """The op called with its largest example, a few elements: what the call costs."""
+    case = case_of(OPS[name])
+    return times_of(case, lambda: case.op(*case.operands, **case.params))
 
+
+def times_compiled(name):
+    """The op compiled, on many elements: what the loop costs."""
+    case = enlarged(case_of(OPS[name]))
+    program, arrays = compiled(case), [x for x in case.operands if not isinstance(x, SCALAR_TYPES)]
+    return times_of(case, lambda: program(arrays))
+
+
+def ratio(times):
+    return times["npx"] / times["numpy"]
+
+
+class Call:
     params = list(OPS)
     param_names = ["op"]
     unit = "of NumPy's time"
 
-    def case(self, name):
-        return case_of(OPS[name])
+    def track_ratio(self, name):
+        return ratio(times_of_call(name))
+
+
+class Compiled:
+    params = ELEMENTWISE
+    param_names = ["op"]
+    unit = "of NumPy's time"
 
     def track_ratio(self, name):
-        times = times_of(self.case(name))
-        return times["npx"] / times["numpy"]
-
-
-class ManyElements(Example):
-    params = ELEMENTWISE
-
-    def case(self, name):
-        return enlarged(case_of(OPS[name]))
+        return ratio(times_compiled(name))
 
 
 def main(names):
     print(f"{'op':<26}{'npx':>11}{'NumPy':>11}{'ratio':>8}")
     for name in names or OPS:
-        shown = {name: case_of(OPS[name])}
+        rows = {name: times_of_call(name)}
         if name in ELEMENTWISE:
-            shown[f"{name} x {MANY}"] = enlarged(shown[name])
-        for label, case in shown.items():
-            ours, numpys = (seconds * 1e6 for seconds in times_of(case).values())
-            print(f"{label:<26}{ours:>8.2f} us{numpys:>8.2f} us{ours / numpys:>8.2f}")
+            rows[f"{name}, compiled"] = times_compiled(name)
+        for label, times in rows.items():
+            print(f"{label:<26}{times['npx'] * 1e6:>8.2f} us{times['numpy'] * 1e6:>8.2f} us{ratio(times):>8.2f}")
 
 
 if __name__ == "__main__":

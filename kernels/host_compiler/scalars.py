@@ -107,13 +107,16 @@ def _sqrt(b, t, x):
 @rule("power", "float_power", kinds="iuf", cost=40)
 def _power(b, t, x, y):
     exponent = b.literals.get(y)
-    if exponent == 0.5 and is_float(t):
+    if exponent == 0.5 and is_float(t) and HALF_IS_SQRT:
         return _sqrt(b, t, x)
     if exponent in SMALL_EXPONENTS and (exponent >= 0 or is_float(t)):
         product = _repeated_product(b, t, x, abs(int(exponent)))
         return product if exponent >= 0 else _reciprocal(b, t, product)
     return b.libm("pow", t, x, y)
 
+
+#: whether NumPy takes the root for an exponent of 0.5 (newer ones do; -0.0 tells)
+HALF_IS_SQRT = bool(numpy.signbit(numpy.power(numpy.array([-0.0]), 0.5)[0]))
 
 #: exponents for which products are within a few ulp of `pow`
 SMALL_EXPONENTS = (-2, -1, 0, 1, 2, 3, 4)

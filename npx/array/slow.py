@@ -104,6 +104,11 @@ def _defers(other):
 
 def binary(function, name, left, right):
     """``left OP right`` with at least one npx array."""
+    if _is_operand(left) and _is_operand(right):
+        p, q = payload(left), payload(right)
+        if isinstance(p, Tracer) or isinstance(q, Tracer):  # the common case under a transform, straight to the op
+            out = op(name)(p, q)
+            return tuple(map(wrap_scalar, out)) if type(out) is tuple else wrap_scalar(out)
     if _defers(left) or _defers(right):
         return NotImplemented
     if function is operator.mul:
@@ -114,15 +119,14 @@ def binary(function, name, left, right):
     if is_host(p) and is_host(q):
         out = function(p, q)
         return tuple(map(wrap, out)) if type(out) is tuple else wrap(out)
-    if _stands_for_number(p) and _stands_for_number(q):
-        out = op(name)(p, q)
-        return tuple(map(wrap_scalar, out)) if type(out) is tuple else wrap_scalar(out)
     return _ufunc(name)(left, right)
 
 
-def _stands_for_number(p):
-    """Whether a payload is a Python number or a tracer of one: Python's operators make Python numbers of these."""
-    return type(p) in (int, float, complex) or (isinstance(p, Tracer) and p.aval.weak is not None)
+def _is_operand(x):
+    """Whether an op takes `x` as it is: an array of numbers or a number."""
+    return type(x) in (ndarray, int, float) or (
+        isinstance(x, (numpy.ndarray, numpy.generic)) and x.dtype.kind in "biufc"
+    )
 
 
 def _repeats(x):

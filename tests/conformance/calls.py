@@ -61,7 +61,7 @@ class Sample:
         return [leaves[k] for k in places], rebuild
 
     def on(self, np):
-        """The call, in NumPy or npx, as a function of its arrays. It writes into copies, which are part of its result."""
+        """The call as a function of its arrays, in NumPy or npx. It writes into copies, which are part of its result."""
         _, rebuild = self.draw(0)
 
         def run(*arrays):
