@@ -47,6 +47,11 @@ def stack(payloads):
 
 def _empty_batch(op, args, batched, params):
     """The result for a batch without places: its shape and dtype by the op's own rule."""
-    avals = tuple(Aval(v.shape[1:], v.dtype) if b else v for v, b in zip(map(aval_of, args), batched))
-    outs = tuple(zeros(Aval((0, *v.shape), v.dtype)) for v in op.abstract(avals, params))
+    outs = tuple(zeros(Aval((0, *v.shape), v.dtype)) for v in abstract_element(op, args, batched, params))
     return outs[0] if op.nout == 1 else outs
+
+
+def abstract_element(op, args, batched, params):
+    """The op's rule for one place of the batch; it raises where a single call would."""
+    avals = (Aval(v.shape[1:], v.dtype) if b else v for v, b in zip(map(aval_of, args), batched))
+    return op.abstract(tuple(avals), params)

@@ -7,6 +7,7 @@ which may in turn call ops on values of lower levels.
 
 import contextlib
 import itertools
+import math
 import threading
 
 from .abstract import Aval
@@ -84,23 +85,30 @@ def _hooks_changed():
         hook()
 
 
-class Tracer:
-    """A payload that stands for a value inside a transform.
+class Operators:
+    """Python's operators on a payload, each an op: derivative rules are written with them.
 
-    Operators and the few attributes that rules and NumPy-style code use are installed by the op declarations
-    (`install_operator`), so that a rule can be written with ordinary arithmetic on tracers and arrays alike.
+    They are installed by the op declarations (`install_operator`). Tracers have them, and so may the array class of a
+    backend that has none of its own.
     """
 
-    __slots__ = ("interpreter", "__weakref__")
+    __slots__ = ()
     __array_ufunc__ = None  # NumPy operators give way to ours
     __array_priority__ = 1000
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: math.prod(self.shape))
+
+
+class Tracer(Operators):
+    """A payload that stands for a value inside a transform."""
+
+    __slots__ = ("interpreter", "__weakref__")
 
     aval: Aval
 
     shape = property(lambda self: self.aval.shape)
     dtype = property(lambda self: self.aval.dtype)
-    ndim = property(lambda self: len(self.aval.shape))
-    size = property(lambda self: self.aval.size)
 
     def __array__(self, dtype=None, copy=None):
         value = self.interpreter.concretize(self, "conversion to a NumPy array")
@@ -119,8 +127,8 @@ class Tracer:
 
 
 def install_operator(name, function):
-    """Give every tracer the operator method `name`."""
-    setattr(Tracer, name, function)
+    """Give every tracer, and what else has `Operators`, the operator method `name`."""
+    setattr(Operators, name, function)
 
 
 def top_tracer(args):

@@ -69,9 +69,10 @@ FUNCTIONS = {
     "cummin": _running(cupy.minimum),
     "make_complex": _make_complex,
     "power": _power,
+    "reshape": lambda x, shape: x.reshape(shape),  # the parameter has had two names
     "setitem": _setitem,
     "sort": lambda x, axis, stable: cupy.sort(x, axis=axis),
-    "view_dtype": lambda x, dtype: cupy.ascontiguousarray(x).view(dtype),
+    "view_dtype": lambda x, dtype: x.copy().view(dtype),
     **dict.fromkeys(("lexsort", "packbits", "unpackbits")),  # CuPy's take no axis
 }
 

@@ -78,6 +78,7 @@ SAME_CALL = (
     "any",
     "argmax",
     "argmin",
+    "argpartition",
     "argsort",
     "broadcast_to",
     "correlate",
@@ -87,6 +88,7 @@ SAME_CALL = (
     "max",
     "min",
     "packbits",
+    "partition",
     "real",
     "reshape",
     "searchsorted",
@@ -160,7 +162,8 @@ class NumpyLike(Mapping):
         except DataDependentShape:
             if not all(self.is_concrete(a) for a in args if self.is_array(a)):
                 raise
-            return self.function(op)(*map(self._operand, args, [a.dtype for a in avals]), **params)
+            result = self.function(op)(*self._operands(op, args, [a.dtype for a in avals]), **params)
+            return self._result(result, result.dtype)
         dtypes = self._operand_dtypes(op, avals, outs)
         if not self.dtypes.issuperset((*dtypes, *(out.dtype for out in outs))):
             return self.on_host(op, args, params)
@@ -168,7 +171,7 @@ class NumpyLike(Mapping):
             self._check_bounds(args, avals[0].shape, params["index"])
         elif op.name in COMPARISONS and any(map(_overflows, args, dtypes)):
             return self._compare_overflowing(op, args, dtypes, outs[0])
-        result = self.function(op)(*map(self._operand, args, dtypes), **params)
+        result = self.function(op)(*self._operands(op, args, dtypes), **params)
         if op.nout == 1:
             return self._result(result, outs[0].dtype)
         return tuple(self._result(r, out.dtype) for r, out in zip(result, outs))
@@ -184,10 +187,15 @@ class NumpyLike(Mapping):
         dtypes[taken] = [outs[0].dtype] * len(dtypes[taken])
         return dtypes
 
-    def _operand(self, value, dtype):
-        if isinstance(value, (*SCALAR_TYPES, numpy.generic)):
-            return numpy.asarray(value, dtype)[()]  # raises OverflowError for an int that does not fit, as NumPy does
-        return self._result(value, dtype)
+    def _operands(self, op, values, dtypes):
+        """The arrays to call the function with; scalars for functions that broadcast."""
+        keep_scalars = op.kind in ("elementwise", "indexing")
+        for value, dtype in zip(values, dtypes):
+            if isinstance(value, (*SCALAR_TYPES, numpy.generic)):
+                scalar = numpy.asarray(value, dtype)  # raises OverflowError for an int that does not fit, as NumPy does
+                yield scalar[()] if keep_scalars else self.put(scalar, dtype)
+            else:
+                yield self._result(value, dtype)
 
     def _result(self, value, dtype):
         if self.is_array(value):
@@ -202,10 +210,10 @@ class NumpyLike(Mapping):
     def _check_bounds(self, args, shape, index):
         """Raise IndexError where an index operand whose elements are known points outside."""
         axis = 0
-        holes = [entry for entry in index if type(entry) is Hole]
+        indices = args[len(args) - len({entry.k for entry in index if type(entry) is Hole}) :]
         for entry in index:
             if type(entry) is Hole:
-                self._check_axis(args[len(args) - len(holes) + entry.k], axis, shape[axis])
+                self._check_axis(indices[entry.k], axis, shape[axis])
             axis += type(entry) in (int, Slice, Hole)
 
     def _check_axis(self, places, axis, n):

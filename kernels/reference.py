@@ -14,6 +14,7 @@ import numpy
 
 from npx.dispatch import registry
 from npx.dispatch.abstract import DataDependentShape, Hole, Slice, aval_of, result_dtype, type_key, ufunc_dtypes
+from npx.dispatch.interpreter import Operators
 from npx.ops.contractions import correlate_bounds
 from npx.ops.index_specs import layout
 
@@ -24,7 +25,7 @@ COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_e
 SCALARS = {*UFUNCS, "nextafter", "spacing"}
 
 
-class ReferenceArray:
+class ReferenceArray(Operators):
     """A shape, a dtype, and the elements as a flat list of Python numbers in C order.
 
     Parameters
@@ -44,7 +45,7 @@ class ReferenceArray:
     def __repr__(self):
         return f"ReferenceArray({self.shape}, {self.dtype.name}, {self.data})"
 
-    def __getitem__(self, place):
+    def at(self, place):
         """The element at a place, a tuple of ints; like a broadcast array where the place has more axes."""
         place = place[len(place) - len(self.shape) :] if len(place) >= len(self.shape) else (0, *place)
         return self.data[offset(tuple(i if n != 1 else 0 for i, n in zip(place, self.shape)), self.shape)]
@@ -116,7 +117,7 @@ def ufunc(op, *args):
     dtypes = ufunc_dtypes(op.spec, tuple(map(type_key, avals)), op.nout)
     function = scalar_function(op.name, dtypes[0])
     args = [operand(a, dtype, op.name in COMPARISONS) for a, dtype in zip(args, dtypes)]
-    results = [function(*(a[place] for a in args)) for place in places(outs[0].shape)]
+    results = [function(*(a.at(place) for a in args)) for place in places(outs[0].shape)]
     if op.nout == 1:
         return ReferenceArray(outs[0].shape, outs[0].dtype, results)
     return tuple(ReferenceArray(out.shape, out.dtype, (r[k] for r in results)) for k, out in enumerate(outs))
@@ -137,7 +138,7 @@ def astype(x, dtype):
 
 def where(condition, x, y, *, out):
     x, y = astype(x, out.dtype), astype(y, out.dtype)
-    return fill(out.shape, out.dtype, lambda p: x[p] if condition[p] else y[p])
+    return fill(out.shape, out.dtype, lambda p: x.at(p) if condition.at(p) else y.at(p))
 
 
 # ---------------------------------------------------------------------------------------------------- along some axes
@@ -150,7 +151,7 @@ def gathered(x, axes):
     for place in places(kept):
         groups[place] = []
     for place in places(x.shape):
-        groups[tuple(i for k, i in enumerate(place) if k not in axes)].append(x[place])
+        groups[tuple(i for k, i in enumerate(place) if k not in axes)].append(x.at(place))
     return groups
 
 
@@ -251,14 +252,14 @@ def searchsorted(x, v, *, side, out):
         before = (lambda e: ordered(e) < value) if side == "left" else (lambda e: ordered(e) <= value)
         return sum(map(before, x.data))
 
-    return fill(out.shape, out.dtype, lambda p: count(ordered(v[p])))
+    return fill(out.shape, out.dtype, lambda p: count(ordered(v.at(p))))
 
 
 # -------------------------------------------------------------------------------------------------------------- shapes
 
 
 def transpose(x, *, axes, out):
-    return fill(out.shape, x.dtype, lambda p: x[tuple(p[axes.index(k)] for k in range(len(axes)))])
+    return fill(out.shape, x.dtype, lambda p: x.at(tuple(p[axes.index(k)] for k in range(len(axes)))))
 
 
 def concatenate(*arrays, axis, out):
@@ -266,7 +267,7 @@ def concatenate(*arrays, axis, out):
 
     def element(p):
         k, i = sources[p[axis]]
-        return arrays[k][(*p[:axis], i, *p[axis + 1 :])]
+        return arrays[k].at((*p[:axis], i, *p[axis + 1 :]))
 
     return fill(out.shape, out.dtype, element)
 
@@ -282,7 +283,7 @@ def diagonal(x, *, offset, axis1, axis2, out):
         step = {axis1: p[-1] + max(0, -offset), axis2: p[-1] + max(0, offset)}
         for axis in sorted(step):
             place.insert(axis, step[axis])
-        return x[tuple(place)]
+        return x.at(tuple(place))
 
     return fill(out.shape, x.dtype, element)
 
@@ -303,7 +304,7 @@ def indexed_places(x, arrays, index):
             elif type(entry) is Slice:
                 place.append(range(*slice(*entry).indices(x.shape[len(place)]))[next(basic)])
             elif type(entry) in (int, Hole):
-                i = entry if type(entry) is int else arrays[entry.k][advanced]
+                i = entry if type(entry) is int else arrays[entry.k].at(advanced)
                 place.append(checked(i, len(place), x.shape[len(place)]))
         return tuple(place)
 
@@ -318,7 +319,7 @@ def checked(i, axis, n):
 
 
 def getitem(x, *arrays, index, out):
-    return ReferenceArray(out.shape, x.dtype, (x[p] for p in indexed_places(x, arrays, index)[1]))
+    return ReferenceArray(out.shape, x.dtype, (x.at(p) for p in indexed_places(x, arrays, index)[1]))
 
 
 def write(combine):
@@ -329,7 +330,7 @@ def write(combine):
         data, v = list(x.data), astype(v, x.dtype)
         for place, target in zip(places(shape), targets):
             k = offset(target, x.shape)
-            data[k] = convert(combine(data[k], v[place]), x.dtype)
+            data[k] = convert(combine(data[k], v.at(place)), x.dtype)
         return ReferenceArray(x.shape, x.dtype, data)
 
     return written
@@ -353,7 +354,7 @@ def einsum(*arrays, subscripts, out):
         total = convert(0, out.dtype)
         for q in places([sizes[d] for d in summed]):
             at.update(zip(summed, q))
-            total += math.prod(a[tuple(at[d] for d in letters)] for letters, a in zip(operands, arrays))
+            total += math.prod(a.at(tuple(at[d] for d in letters)) for letters, a in zip(operands, arrays))
         return total
 
     return fill(out.shape, out.dtype, element)
@@ -414,7 +415,7 @@ def correlate(a, v, *, mode, out):
 
 
 def nonzero(x, *, out=None):
-    found = [p for p in places(x.shape) if x[p]]
+    found = [p for p in places(x.shape) if x.at(p)]
     return ReferenceArray(
         (len(x.shape), len(found)), numpy.intp, (p[axis] for axis in range(len(x.shape)) for p in found)
     )
@@ -447,7 +448,7 @@ FUNCTIONS = {
     "argsort": along(lambda line, stable: sorting_order(line)),
     "astype": reshaped,
     "bincount": bincount,
-    "broadcast_to": lambda x, shape, out: fill(shape, x.dtype, lambda p: x[p]),
+    "broadcast_to": lambda x, shape, out: fill(shape, x.dtype, lambda p: x.at(p)),
     "concatenate": concatenate,
     "copy": reshaped,
     "correlate": correlate,
@@ -461,7 +462,7 @@ FUNCTIONS = {
     "getitem": getitem,
     "imag": lambda x, out: ReferenceArray(x.shape, out.dtype, (e.imag for e in x.data)),
     "lexsort": lexsort,
-    "make_complex": lambda re, im, out: fill(out.shape, out.dtype, lambda p: complex(re[p], im[p])),
+    "make_complex": lambda re, im, out: fill(out.shape, out.dtype, lambda p: complex(re.at(p), im.at(p))),
     "matmul": matmul,
     "matvec": lambda x, y, out: contract(x, y, ("ij", "j", "i"), out),
     "max": reduction(functools.partial(functools.reduce, maximum)),

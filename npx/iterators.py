@@ -3,7 +3,7 @@
 import numpy
 
 from npx import routing
-from npx.array import calling
+from npx.array import calling, upward
 from npx.array.ndarray import ndarray, payload, wrap
 from npx.dispatch.abstract import aval_of
 
@@ -70,14 +70,40 @@ class _LikeNumPys(type):
     """Instances of NumPy's class count as instances."""
 
     def __instancecheck__(cls, instance):
-        return isinstance(instance, numpy.broadcast)
+        return isinstance(instance, numpy.broadcast) or super().__instancecheck__(instance)
 
 
 class broadcast(metaclass=_LikeNumPys):  # noqa: N801
-    """The shape that arrays broadcast to, and an iterator over them; see `numpy.broadcast`."""
+    """The shape that arrays broadcast to, and an iterator over them; see `numpy.broadcast`.
+
+    NumPy's own object, unless an array is traced or on a device.
+    """
 
     def __new__(cls, *args):
-        return numpy.broadcast(*map(_for_shape, args))
+        numpys = numpy.broadcast(*map(_for_shape, args))
+        if all(isinstance(payload(a), numpy.ndarray) or not isinstance(a, ndarray) for a in args):
+            return numpys
+        new = super().__new__(cls)
+        new._numpy, new._arrays = numpys, args
+        return new
+
+    def __getattr__(self, name):
+        return getattr(self._numpy, name)
+
+    @property
+    def iters(self):
+        """The iterators over the arrays, broadcast."""
+        np = upward.module("package")
+        return tuple(np.broadcast_to(a, self.shape).flat for a in self._arrays)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        number = self.index
+        next(self._numpy)  # its elements have no values
+        place, np = numpy.unravel_index(number, self.shape), upward.module("package")
+        return tuple(np.broadcast_to(a, self.shape)[place] for a in self._arrays)
 
 
 def _for_shape(x):

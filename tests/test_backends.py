@@ -1,8 +1,10 @@
 """Every op on every backend that needs no hardware of its own, against NumPy; and what all backends promise."""
 
+import itertools
+
 import numpy
 import pytest
-from optable import ALL_OPS, assert_same, builtin_class, cases, in_promised_order, results
+from optable import ALL_OPS, assert_same, builtin_class, cases, direction, in_promised_order, results
 
 from npx.dispatch import debug, registry
 from npx.dispatch.abstract import Hole, Slice
@@ -99,6 +101,30 @@ def test_special_values(op, backend):
         for have, need in zip(on(backend, op, grids, {}), want):
             finite = numpy.isfinite(need) if need.dtype.kind == "c" else ...
             assert_same(have[finite], need[finite], f"{op.name} {codes}")
+
+
+@pytest.mark.parametrize("op", [op for op in ALL_OPS if op.vjp], ids=lambda op: op.name)
+def test_vjp(op, backend):
+    """The derivative rules do on every payload what they do on the host."""
+    accepted = (c for c in chosen(op, backend) if not isinstance(c.expected(), Exception))
+    for case in itertools.islice((c for c in accepted if set(c.types) <= set("dD")), 1 if backend.name == "xla" else 4):
+        answers = case.expected()
+        gs = [direction(a, numpy.random.default_rng(k)) for k, a in enumerate(answers)]
+        want = cotangents(case, gs, answers, lambda x: x)
+        got = cotangents(case, gs, answers, lambda x: backend.asarray(x) if isinstance(x, numpy.ndarray) else x)
+        for have, need in zip(got, want, strict=True):
+            assert (have is None) == (need is None)
+            if need is not None:
+                have = backend.to_host(have) if isinstance(have, backend.payload_type) else have
+                numpy.testing.assert_allclose(have, need, rtol=1e-9, atol=1e-9, err_msg=str(case))
+                assert numpy.asarray(have).dtype == numpy.asarray(need).dtype
+
+
+def cotangents(case, gs, answers, put):
+    """The cotangent of each operand for cotangents `gs` of the results, with `put` applied to every payload."""
+    op, args = case.op, tuple(map(put, case.operands))
+    gs, answers = (put(v[0]) if op.nout == 1 else tuple(map(put, v)) for v in (gs, answers))
+    return [op.vjp(i, gs, answers, args, case.params) for i in range(len(args))]
 
 
 # ------------------------------------------------------------------------------------------------- to and from the host

@@ -291,8 +291,9 @@ def test_zero_dimensional_arrays():
 
 def test_unusual_inputs():
     x = numpy.arange(12.0).reshape(3, 4)
-    b = Build(x, x)
-    run = b.compiled(b.add(b.exp(b.inputs[0]), b.inputs[1]), b.matmul(b.inputs[0], numpy.eye(4)))
+    b = Build(x, x, 2)
+    outputs = b.add(b.exp(b.inputs[0]), b.inputs[1]), b.multiply(b.matmul(b.inputs[0], numpy.eye(4)), b.inputs[2])
+    run = b.compiled(*outputs)
     frozen = x.copy()
     frozen.flags.writeable = False
     packed = numpy.zeros(1 + x.nbytes, "u1")[1:].view(float).reshape(3, 4)
@@ -305,9 +306,9 @@ def test_unusual_inputs():
         if window.shape == (3, 4):
             variants.append(window)
     for one, other in itertools.product(variants, [x, variants[0], variants[2]]):
-        for got, want in zip(run([one, other]), evaluate(b.graph, [one, other]), strict=True):
+        for got, want in zip(run([one, other, 2]), evaluate(b.graph, [one, other, 2]), strict=True):
             assert_equal(got, want, 8)
-    for bad in ([x], [x, x[:2]], [x, x.astype("f4")]):
+    for bad in ([x], [x, x[:2], 2], [x, x.astype("f4"), 2]):
         with pytest.raises(TypeError):
             run(bad)
 

@@ -1,5 +1,9 @@
 """The XLA backend by itself: compiled graphs, devices, and npx's ops inside ``jax.jit``."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy
@@ -7,6 +11,7 @@ import pytest
 from graphs import Build
 from optable import ALL_OPS, assert_same, cases, in_promised_order, results
 
+import npx
 from npx.dispatch import debug, registry
 from npx.dispatch.abstract import Aval, DataDependentShape, Hole
 from npx.dispatch.graph import Value
@@ -171,3 +176,38 @@ def test_ml_dtypes():
     y = ops.add(XLA.asarray(x), 1)
     assert y.dtype == ml_dtypes.bfloat16
     numpy.testing.assert_array_equal(XLA.to_host(y), x + 1)
+
+
+def solve_heat(u, steps):
+    """A program with writes into slices, as a NumPy user writes it."""
+    u = npx.array(u)
+    for _ in range(steps):
+        u[1:-1] += 0.2 * (u[2:] - 2 * u[1:-1] + u[:-2])
+        u[0] = u[-1] = 0
+    return u
+
+
+def energy(u):
+    return (solve_heat(u, 5) ** 2).sum()
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, npx.grad, npx.jit, lambda f: npx.jit(npx.grad(f))])
+def test_programs_stay_on_the_device(transform):
+    debug.round_trips.clear()
+    u = numpy.sin(numpy.arange(20.0))
+    got = transform(energy)(npx.asarray(u, device="xla"))
+    assert got.device == "xla:0" and not debug.round_trips
+    numpy.testing.assert_allclose(npx.asarray(got, device="cpu"), transform(energy)(u), rtol=1e-12)
+
+
+def test_several_devices():
+    """jax's CPU platform can pretend to be two devices, in a process of its own."""
+    program = """
+import npx as np
+x = np.asarray([1.0, 2.0], device="xla:1")
+print(x.device, (x + x).device, np.sum(np.exp(x) * [1, 2]).device, np.jit(lambda v: v * 2)(x).device)
+print(np.asarray(x, device="xla:0").device)
+"""
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout.split("\n")[:-1] == [" ".join(["xla:1"] * 4), "xla:0"], done.stderr

@@ -1,7 +1,7 @@
 """Every op on the host, beside the NumPy function that defines it: generated from the op declarations.
 
 The operands are those of the op's own examples; an elementwise op is also compiled, and run on many elements. An op
-without examples stops the import of this module. ``python -m asv_bench.benchmarks.bench_ops [op ...]`` prints the times.
+without examples stops the import of this module. ``python -m asv_bench.benchmarks.bench_ops [op ...]`` prints times.
 """
 
 import sys

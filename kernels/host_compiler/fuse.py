@@ -18,7 +18,6 @@ from npx.kernels.host_compiler.scalars import REDUCTIONS, RULES, SMALL_EXPONENTS
 #: nodes in one group: more would not fit the registers, and compile slowly
 MOST_NODES = 48
 
-COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 WRITES = {"setitem", "add_at"}
 
 
@@ -88,7 +87,7 @@ def element_loop(node):
         return None
     if rule is not None and (operands[0][0] not in rule.kinds or not _exact(node, operands[0])):
         return None
-    if not all(_fits(v, code, name) for v, code in zip(node.inputs, operands)):
+    if not all(_fits(v, code, result) for v, code in zip(node.inputs, operands)):
         return None
     return tuple(operands), result
 
@@ -101,12 +100,12 @@ def _exact(node, code):
     return exponent in SMALL_EXPONENTS and exponent >= 0
 
 
-def _fits(value, code, name):
-    """Whether a weak int converts to the loop's dtype as NumPy would let it; the host raises otherwise."""
+def _fits(value, code, result):
+    """Whether a weak int converts to the loop's dtype `code`: where it does not, NumPy raises or compares as Python."""
     if value.aval.weak is not int or code[0] not in "iu":
         return True
     if not value.is_const:
-        return code == "i8" or name not in COMPARISONS
+        return code == "i8" or result != "b1"
     info = numpy.iinfo(code)
     return info.min <= value.const <= info.max
 

@@ -51,7 +51,7 @@ class Compiled:
         program = self.programs.get(key)
         if program is None:
             if len(self.programs) >= MOST_PROGRAMS:
-                return self.plain([a if a is None else numpy.asarray(a, order="C") for a in args])
+                return self.plain([a if s is None else numpy.asarray(a, order="C") for a, s in zip(args, self.specs)])
             program = self.programs[key] = self.program(key)
         return program(args)
 

@@ -25,6 +25,7 @@ from npx.kernels.host_compiler.steps import (
     WriteStep,
     layouts_of,
 )
+from npx.ops.index_specs import is_basic
 
 
 def concatenate_into(*args, axis):
@@ -32,8 +33,18 @@ def concatenate_into(*args, axis):
     return numpy.concatenate(arrays, axis, out)
 
 
-#: ops besides ufuncs whose host function can write into memory that is given: it is passed as the last argument
-WRITES_INTO = {"matmul": numpy.matmul, "concatenate": concatenate_into}
+def extremum_into(ufunc):
+    """A ufunc that is to get the memory for its result by name."""
+    return lambda x, y, out: ufunc(x, y, out=out)
+
+
+#: ops whose host function can write into memory that is given as its last argument; other ufuncs do so themselves
+WRITES_INTO = {
+    "matmul": numpy.matmul,
+    "concatenate": concatenate_into,
+    "maximum": extremum_into(numpy.maximum),
+    "minimum": extremum_into(numpy.minimum),
+}
 
 
 class Plan:
@@ -110,7 +121,7 @@ class Plan:
             for node in unit.nodes:
                 for value in node.inputs:
                     readers[value] = readers.get(value, 0) + 1
-                if node.op.name == "setitem" and len(node.inputs) == 2:
+                if node.op.name == "setitem" and is_basic(node.params["index"]):
                     writes[node.inputs[1]] = node, position
         return {v: (node, at) for v, (node, at) in writes.items() if readers[v] == 1 and node.outputs[0] in self.used}
 
@@ -270,7 +281,7 @@ class Plan:
             self.steps.append(CopyStep(target, old, note(node)))
         self.places[node.outputs[0]] = target
         index, arrays, place = node.params["index"], tuple(map(self.operand, arrays)), target
-        if not arrays:
+        if is_basic(index):
             place, index = self.part(target, index), None
         self.steps.append(WriteStep(place, self.operand(v), index, arrays, adds, note(node)))
 
@@ -282,7 +293,7 @@ class Plan:
         """Run a node by its host function."""
         op, args = node.op, tuple(map(self.operand, node.inputs))
         aval = node.outputs[0].aval
-        into = op.spec if isinstance(op.spec, numpy.ufunc) and op.nout == 1 else WRITES_INTO.get(op.name)
+        into = WRITES_INTO.get(op.name) or (op.spec if isinstance(op.spec, numpy.ufunc) and op.nout == 1 else None)
         if into is not None and is_simple(aval.dtype):
             out = self.new(aval)
             self.places[node.outputs[0]] = out

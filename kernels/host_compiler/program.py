@@ -286,7 +286,8 @@ class Writer:
         params = [f"**{self.bind('params', step.params)}"] if step.params else []
         function = self.bind("f", step.function)
         if step.out is not None:
-            self.line(f"{function}({', '.join([*args, self.array(step.out), *params])})", step.note)
+            out = "out=" if isinstance(step.function, numpy.ufunc) else ""  # NumPy 2.4 deprecates a positional one
+            self.line(f"{function}({', '.join([*args, out + self.array(step.out), *params])})", step.note)
             return
         called = f"{function}({', '.join(args + params)})"
         given = [name for name, arg in zip(args, step.args) if isinstance(arg, Layout)]

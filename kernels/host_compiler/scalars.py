@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy
 
+from npx.ops.reductions import REDUCE
+
 
 class Rule(NamedTuple):
     """How to emit one op.
@@ -420,10 +422,13 @@ def _arithmetic_over_lanes(stem, on_bools):
 
 #: op name -> Reduction
 REDUCTIONS = {
-    "sum": Reduction("add", lambda t: -0.0 if is_float(t) else 0, _arithmetic_over_lanes("add", "or")),
-    "prod": Reduction("multiply", lambda t: 1, _arithmetic_over_lanes("mul", "and")),
-    "max": Reduction("maximum", _lowest, _extremum_over_lanes("max")),
-    "min": Reduction("minimum", _highest, _extremum_over_lanes("min")),
-    "any": Reduction("logical_or", lambda t: 0, lambda t: "or"),
-    "all": Reduction("logical_and", lambda t: 1, lambda t: "and"),
+    REDUCE[ufunc]: Reduction(ufunc, *facts)
+    for ufunc, facts in {
+        "add": (lambda t: -0.0 if is_float(t) else 0, _arithmetic_over_lanes("add", "or")),
+        "multiply": (lambda t: 1, _arithmetic_over_lanes("mul", "and")),
+        "maximum": (_lowest, _extremum_over_lanes("max")),
+        "minimum": (_highest, _extremum_over_lanes("min")),
+        "logical_or": (lambda t: 0, lambda t: "or"),
+        "logical_and": (lambda t: 1, lambda t: "and"),
+    }.items()
 }

@@ -26,7 +26,7 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, **_
     if isinstance(p, numpy.ndarray):
         return wrap(numpy.array(p, dtype, copy=copy, order=order, ndmin=ndmin))
     wanted = p.dtype if dtype is None else numpy.dtype(dtype)
-    given = isinstance(object, ndarray) and not object.scalar and p.dtype == wanted
+    given = type(object) is ndarray and not object.scalar and p.dtype == wanted
     if copy is False and not given:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
     if given and not copy:
@@ -157,7 +157,7 @@ class ArrayConverter:
         return len(self._objects)
 
     def __getitem__(self, k):
-        return self._objects[k]
+        return self.as_arrays()[k]
 
     def as_arrays(self, *, subok=True, pyscalars="convert_if_no_array"):
         """The arguments as arrays; Python scalars stay what they are beside arrays."""

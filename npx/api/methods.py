@@ -49,7 +49,7 @@ def conjugate(self):
 def round(self, decimals=0, out=None):
     """`ndarray.round`."""
     p = payload(self)
-    if p.dtype.kind in "iub":
+    if p.dtype.kind in "iu":
         return _round_integers(p, decimals, out)
     if p.dtype.kind == "c":
         halves = [_rounded(getattr(ops, part)(p), decimals) for part in ("real", "imag")]
@@ -58,7 +58,7 @@ def round(self, decimals=0, out=None):
 
 
 def _round_integers(p, decimals, out):
-    if p.dtype.kind == "b" or decimals >= 0:
+    if decimals >= 0:
         return deliver(ops.copy(p), out)
     return deliver(ops.astype(_rounded(p, decimals), dtype=p.dtype), out)
 

@@ -3,6 +3,7 @@
 On the host a method unwraps, calls NumPy's and wraps; on tracers and device arrays its counterpart in `npx.api` runs.
 """
 
+import sys
 import types
 
 import numpy
@@ -16,7 +17,7 @@ from npx.array.views import read, view_of
 from npx.dispatch.interpreter import Tracer
 
 #: methods that write into the array itself
-WRITERS = frozenset({"sort", "partition", "fill", "put", "resize", "setfield", "byteswap", "setflags", "itemset"})
+WRITERS = frozenset({"sort", "partition", "fill", "put", "setfield", "byteswap", "setflags", "itemset"})
 
 
 def traced_method(name):
@@ -77,6 +78,8 @@ def traced_attribute(x, p, name):
         return numpy.empty(tuple(min(n, 1) for n in p.shape), p.dtype).strides if not p.shape else _strides(p)
     if name == "flags":
         return numpy.empty((1,) * len(p.shape), p.dtype).flags
+    if name == "mT":
+        return x.swapaxes(-1, -2)
     raise AttributeError(f"{name} is not available on an array that is not in host memory")
 
 
@@ -104,6 +107,19 @@ def _flat(self):
 
 def _set_flat(self, value):
     flatiter(self)[...] = value
+
+
+def _resize(self, *shape, refcheck=True):
+    p = read(self)
+    if not isinstance(p, numpy.ndarray):
+        raise ValueError("cannot resize an array that is not in host memory; np.resize makes a new one")
+    if refcheck and (sys.getrefcount(p) > 3 or self.base_ is not None):  # the holder, this frame, the call
+        raise ValueError(
+            "cannot resize an array that references or is referenced\nby another array in this way.\n"
+            "Use the np.resize function or refcheck=False"
+        )
+    protect_memory(p)
+    p.resize(*shape, refcheck=False)
 
 
 def _copy_of(self, memo=None):
@@ -137,6 +153,7 @@ def members():
         "__copy__": lambda self: self.copy(),
         "__deepcopy__": _copy_of,
         "__class_getitem__": classmethod(types.GenericAlias),
+        "resize": _resize,
         "to_device": interop.to_device,
         "device": property(interop.device, doc=interop.device.__doc__),
         "base": property(_base, doc=_base.__doc__),

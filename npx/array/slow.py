@@ -143,8 +143,8 @@ def inplace(function, plain, name, x, other):
     p, q = read(x), payload(other)
     if is_host(p) and is_host(q):
         protect_memory(p)
-        function(p, q)
-        return x
+        result = function(p, q)
+        return x if result is p else wrap(result)  # a foreign operand may answer with something else
     _ufunc(name)(x, other, out=(x,))
     return x
 
@@ -154,7 +154,7 @@ def unary(function, name, x):
     p = read(x)
     if is_host(p):
         return wrap(function(p))
-    return wrap_scalar(op(name)(p)) if _stands_for_number(p) else _ufunc(name)(x)
+    return wrap_scalar(op(name)(p)) if isinstance(p, Tracer) else _ufunc(name)(x)
 
 
 # ------------------------------------------------------------------------------------------------------ indexing

@@ -5,7 +5,7 @@ import functools
 import numpy
 
 from npx.dispatch.abstract import Aval, aval_of, type_key, ufunc_dtypes
-from npx.dispatch.batching import lift_rank
+from npx.dispatch.batching import abstract_element, lift_rank
 from npx.dispatch.payloads import zeros
 
 
@@ -57,6 +57,7 @@ def _sizes(operands, avals):
 
 def batch_gufunc(op, size, args, batched, params):
     """Line up the loop axes of a ufunc with core dimensions, none of them optional."""
+    abstract_element(op, args, batched, params)  # the batch axis must not stand in for a core dimension
     cores = [len(core) for core in core_dims(op.spec)[0]]
     loop = max(aval_of(a).ndim - b - core for a, b, core in zip(args, batched, cores))
     return op(*(lift_rank(a, loop + core) if b else a for a, b, core in zip(args, batched, cores)), **params)

@@ -9,7 +9,7 @@ import numpy
 from numpy.linalg import _umath_linalg
 
 from npx.dispatch.abstract import aval_of
-from npx.dispatch.payloads import conj, ops, reshape, swap_last
+from npx.dispatch.payloads import conj, ops, reshape, swap_last, zeros
 from npx.dispatch.rules import example, primitive
 
 from .contractions import column, row
@@ -73,9 +73,9 @@ def square_examples(make):
     yield example(numpy.zeros((0, 3, 3)), types="d")
 
 
-def eigenvector_examples():
+def vector_examples(make):
     """Without complex double precision: there tests take differences, and LAPACK's choice of phases has none."""
-    yield from (e for e in square_examples(positive) if "D" not in e.types)
+    yield from (e for e in square_examples(make) if "D" not in e.types)
 
 
 # ----------------------------------------------------------------------------------------- systems and determinants
@@ -264,7 +264,7 @@ def _eigvalsh_jvp(name, lower):
 
 for triangle in ("lo", "up"):
     is_lower, both = triangle == "lo", f"eigh_{triangle}"
-    routine(both, eigenvector_examples, vjp=(_eigh_vjp(is_lower),), jvp=_eigh_jvp(is_lower))
+    routine(both, lambda: vector_examples(positive), vjp=(_eigh_vjp(is_lower),), jvp=_eigh_jvp(is_lower))
     routine(
         f"eigvalsh_{triangle}",
         lambda: square_examples(positive),
@@ -287,15 +287,74 @@ def _svd_jvp(tangents, ans, args, params):
     return ops.real(ops.sum(change, axis=(aval_of(u).ndim - 2,), dtype=aval_of(u).dtype, keepdims=False))
 
 
-def _tall_examples():
-    yield from (example(general((3, 3), code)[:, :2], types=code) for code in TYPES)
+def _diagonal_matrix(v):
+    return _masked(row(v), numpy.eye(aval_of(v).shape[-1], dtype=bool))
+
+
+def _phases(inner, s):
+    """The turn of each left singular vector; the right one of the pair is taken to keep its phase."""
+    if aval_of(inner).dtype.kind != "c":
+        return 0
+    return _masked(1j * ops.imag(inner), numpy.eye(aval_of(s).shape[-1], dtype=bool)) / row(s)
+
+
+def _svd_vectors_vjp(g, ans, x_aval):
+    """The transpose of `_svd_vectors_jvp`; the cotangents are conjugated on the way in and out."""
+    u, s, vh = ans
+    g_u, g_s, g_vh = (zeros(aval_of(a)) if part is None else conj(part) for part, a in zip(g, ans))
+    left, right = adjoint(u) @ g_u, vh @ adjoint(g_vh)
+    gaps = _inverse_gaps(s * s)
+    inner = (left - adjoint(left)) * gaps * row(s) + column(s) * (right - adjoint(right)) * gaps
+    inner = inner + _diagonal_matrix(g_s) + _phases(left, s)
+    rows, columns = x_aval.shape[-2:]
+    rest = (g_vh - adjoint(right) @ vh) / column(s) if columns > rows else 0
+    change = u @ (inner @ vh + rest)
+    if rows > columns:
+        change = change + ((g_u - u @ left) / row(s)) @ vh
+    return conj(change)
+
+
+def _svd_vectors_jvp(tangents, ans, args, params):
+    u, s, vh = ans
+    (change,) = tangents
+    inner, n = adjoint(u) @ change @ adjoint(vh), aval_of(u).ndim
+    gaps = _inverse_gaps(s * s)
+    t_u = u @ (gaps * (inner * row(s) + column(s) * adjoint(inner)) + _phases(inner, s))
+    t_v = adjoint(vh) @ (gaps * (column(s) * inner + adjoint(inner) * row(s)))
+    rows, columns = aval_of(change).shape[-2:]
+    if rows > columns:
+        t_u = t_u + (change @ adjoint(vh) - u @ inner) / row(s)
+    if columns > rows:
+        t_v = t_v + (adjoint(change) @ u - adjoint(vh) @ adjoint(inner)) / row(s)
+    return t_u, ops.real(ops.diagonal(inner, offset=0, axis1=n - 2, axis2=n - 1)), adjoint(t_v)
+
+
+def _require_square(shape):
+    if shape[-2] != shape[-1]:
+        raise TypeError(
+            "the singular vectors that complete the basis of a matrix that is not square have no derivative: pass "
+            "full_matrices=False"
+        )
+
+
+def _svd_full_vjp(g, ans, x_aval):
+    _require_square(x_aval.shape)
+    return _svd_vectors_vjp(g, ans, x_aval)
+
+
+def _svd_full_jvp(tangents, ans, args, params):
+    _require_square(aval_of(args[0]).shape)
+    return _svd_vectors_jvp(tangents, ans, args, params)
+
+
+def _shape_examples(*codes):
+    for rows, columns in ((3, 2), (2, 3), (3, 3)):
+        yield from (example(general((3, 3), code)[:rows, :columns], types=code) for code in codes)
     yield example(general((2, 3, 3), "d")[:, :2], types="d")
 
 
-UNWRITTEN = "npx has no derivative of it yet"
-
-routine("svd", _tall_examples, vjp=(_svd_vjp,), jvp=_svd_jvp)
-for name in ("svd_s", "svd_f"):
-    routine(name, _tall_examples, no_deriv=UNWRITTEN)
+routine("svd", lambda: _shape_examples(*TYPES), vjp=(_svd_vjp,), jvp=_svd_jvp)
+routine("svd_s", lambda: _shape_examples(*"fdF"), vjp=(_svd_vectors_vjp,), jvp=_svd_vectors_jvp)
+routine("svd_f", lambda: vector_examples(general), vjp=(_svd_full_vjp,), jvp=_svd_full_jvp)
 for name in ("eig", "eigvals"):
-    routine(name, lambda: square_examples(general), no_deriv=UNWRITTEN)
+    routine(name, lambda: square_examples(general), no_deriv="npx has no derivative of it yet")

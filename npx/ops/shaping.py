@@ -5,6 +5,7 @@ import math
 import numpy
 
 from npx.dispatch.abstract import Aval, Hole, aval_of, broadcast_shape, result_dtype
+from npx.dispatch.batching import abstract_element
 from npx.dispatch.payloads import broadcast_to as broadcast_payload
 from npx.dispatch.payloads import ops, unbroadcast, zeros
 from npx.dispatch.payloads import reshape as reshape_payload
@@ -299,8 +300,7 @@ def _view_dtype_rule(avals, params):
 
 
 def _batch_view_dtype(op, size, args, batched, params):
-    x = aval_of(args[0])
-    op.abstract((Aval(x.shape[1:], x.dtype),), params)  # the batch axis must not count as the last one
+    abstract_element(op, args, batched, params)  # the batch axis must not count as the last one
     return op(*args, **params)
 
 

@@ -15,6 +15,9 @@ from .samples import FIRST, INSTEAD, USUAL, Draw
 #: the modules whose functions are called
 MODULES = ("numpy", "numpy.linalg", "numpy.fft")
 
+#: of the values that each call is made with
+SEEDS = (0, 1, 2)
+
 #: calls that are kept of those that NumPy accepts
 MOST_CALLS = 6
 
@@ -61,7 +64,7 @@ class Sample:
         return [leaves[k] for k in places], rebuild
 
     def on(self, np):
-        """The call as a function of its arrays, in NumPy or npx. It writes into copies, which are part of its result."""
+        """The call as a function of its arrays, in NumPy or npx. What it writes into are copies, returned as well."""
         _, rebuild = self.draw(0)
 
         def run(*arrays):
@@ -118,7 +121,7 @@ def sample(module, name, make):
     try:
         with quiet():
             made = Sample(module, name, make)
-            leaves = tree.leaves(made.on(numpy)(*made.draw(0)[0]))
+            leaves = tree.leaves([made.on(numpy)(*made.draw(seed)[0]) for seed in SEEDS])
     except Exception:
         return None
     inexact = [leaf for leaf in map(numpy.asarray, leaves) if leaf.dtype.kind in "fc"]

@@ -1,4 +1,4 @@
-"""How much of NumPy runs on traced arrays: every public function under `jit`, `grad` and `vmap`, beside NumPy itself.
+"""How much of NumPy runs on traced arrays: every public function under each transform, beside NumPy itself.
 
 ``python -m tests.conformance.tracing [name ...]`` prints the counts and what is not right, of all functions or of those
 whose names contain one of the words.
@@ -13,7 +13,7 @@ import numpy
 import npx
 from npx.transforms import tree
 
-from .calls import MOST_CALLS, public_functions, quiet
+from .calls import MOST_CALLS, SEEDS, public_functions, quiet
 
 #: how a call can end, from best to worst; a function counts as its worst call does
 VERDICTS = ("n/a", "right", "split", "python", "error", "wrong")
@@ -90,9 +90,9 @@ def _short(array):
 
 
 def under_jit(sample):
-    """Two calls of the compiled function, with other values."""
+    """Calls of the compiled function with one set of values after another."""
     compiled = npx.jit(sample.on(npx))
-    for seed in (0, 1):
+    for seed in SEEDS:
         arrays, _ = sample.draw(seed)
         compare(compiled(*map(npx.array, arrays)), sample.on(numpy)(*arrays))
     report = compiled.explain()
@@ -100,7 +100,17 @@ def under_jit(sample):
 
 
 def under_grad(sample):
-    """The derivative of a weighted sum of the results in a random direction, beside central differences."""
+    """Reverse mode: the gradient of a weighted sum of the results, in one direction."""
+    return _derivative(sample, lambda f, xs, vs: sum(map(_inner, npx.grad(f, tuple(range(len(xs))))(*xs), vs)))
+
+
+def under_jvp(sample):
+    """Forward mode, of the same sum in the same direction."""
+    return _derivative(sample, lambda f, xs, vs: npx.jvp(f, tuple(xs), tuple(vs))[1])
+
+
+def _derivative(sample, differentiate):
+    """A directional derivative beside central differences: ``differentiate(f, arrays, direction)``."""
     arrays, _ = sample.draw(0)
     places = tuple(k for k, a in enumerate(arrays) if a.dtype.kind == "f")
     if not places or not _floats(sample.on(numpy)(*arrays)):
@@ -109,12 +119,22 @@ def under_grad(sample):
     expected = _difference(sample, arrays, places, direction)
     if expected is None:
         return NOT_APPLICABLE
+
+    def function(*xs):
+        at = list(map(npx.array, arrays))
+        for k, x in zip(places, xs, strict=True):
+            at[k] = x
+        return _weighted_sum(sample.on(npx)(*at))
+
+    got = float(differentiate(function, [npx.array(arrays[k]) for k in places], list(map(npx.array, direction))))
     tolerance = 10 * _precision(sample.on(numpy)(*arrays)) ** (1 / 3)
-    gradient = npx.grad(lambda *xs: _weighted_sum(sample.on(npx)(*xs)), argnums=places)(*map(npx.array, arrays))
-    got = sum(float(numpy.vdot(numpy.asarray(g), v)) for g, v in zip(gradient, direction))
     if not numpy.isclose(got, expected, rtol=tolerance, atol=tolerance):
         raise Mismatch(f"derivative {got:.8g}, by differences {expected:.8g}")
     return RIGHT
+
+
+def _inner(g, v):
+    return float((g * v).sum())
 
 
 def _floats(result):
@@ -159,7 +179,7 @@ def _difference(sample, arrays, places, direction):
 
 def under_vmap(sample):
     """All of a batch at once, beside NumPy's results for one after another."""
-    draws = [sample.draw(seed)[0] for seed in (0, 1, 2)]
+    draws = [sample.draw(seed)[0] for seed in SEEDS]
     if not draws[0]:
         return NOT_APPLICABLE
     results = [tree.flatten(sample.on(numpy)(*arrays)) for arrays in draws]
@@ -179,7 +199,7 @@ def _is_number(leaf):
     return isinstance(leaf, (numpy.ndarray, numpy.number, numpy.bool, bool, int, float, complex))
 
 
-TRANSFORMS = {"jit": under_jit, "grad": under_grad, "vmap": under_vmap}
+TRANSFORMS = {"jit": under_jit, "grad": under_grad, "jvp": under_jvp, "vmap": under_vmap}
 
 
 # ------------------------------------------------------------------------------------------------------- measuring

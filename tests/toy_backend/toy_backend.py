@@ -2,10 +2,11 @@
 
 import numpy
 
+from npx.dispatch.interpreter import Operators
 from npx.dispatch.registry import Backend
 
 
-class ToyArray:
+class ToyArray(Operators):
     """An array in the memory of a device that is not there: NumPy's, out of sight."""
 
     def __init__(self, memory):
