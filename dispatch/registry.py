@@ -89,6 +89,11 @@ def register_backend(backend):
     return backend
 
 
+def _third_parties():
+    load_entry_points()
+    return BACKENDS.values()
+
+
 def backend_for(payload_type):
     """The backend of a payload type.
 
@@ -103,10 +108,11 @@ def backend_for(payload_type):
         pass
     if payload_type is numpy.ndarray and HOST is None:
         backend_named("cpu")
-    for backend in BACKENDS.values():
-        if issubclass(payload_type, backend.payload_type):
-            _by_type[payload_type] = backend
-            return backend
+    for attempt in (BACKENDS.values, _third_parties):
+        for backend in attempt():
+            if issubclass(payload_type, backend.payload_type):
+                _by_type[payload_type] = backend
+                return backend
     raise TypeError(f"no npx backend takes arrays of type {payload_type.__module__}.{payload_type.__qualname__}")
 
 

@@ -13,7 +13,8 @@ import numpy
 from npx import numpy_layer
 from npx.array import calling
 from npx.array.errors import NoOp
-from npx.array.ndarray import ndarray, payload, wrap
+from npx.array.ndarray import capturing, ndarray, payload, wrap
+from npx.array.views import captured_array
 from npx.dispatch.debug import count_round_trip
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import is_inexact
@@ -71,6 +72,8 @@ def version_of(function):
 
 def elsewhere(function, args, kwargs):
     """Call a NumPy function where some array is not in host memory."""
+    if capturing():
+        args, kwargs = from_outside(args), from_outside(kwargs)
     run = version_of(function)
     if run is None:
         return through_host(function, args, kwargs)
@@ -82,6 +85,16 @@ def elsewhere(function, args, kwargs):
         if not error.interpreter.captures:
             raise
     return through_host(function, args, kwargs)
+
+
+def from_outside(x):
+    """`x` with the arrays that stand for bare NumPy arrays from outside, in nested lists, tuples and dicts too."""
+    if isinstance(x, numpy.ndarray):
+        stands_for = captured_array(x)
+        return x if stands_for is None else stands_for
+    if type(x) is dict:
+        return {key: from_outside(value) for key, value in x.items()}
+    return type(x)(map(from_outside, x)) if type(x) in (list, tuple) else x
 
 
 # ---------------------------------------------------------------------------------------------- through the host

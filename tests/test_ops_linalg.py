@@ -37,6 +37,32 @@ def test_eigenvectors(triangle, code):
     numpy.testing.assert_allclose((cotangent * t).sum().real, want, rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["svd_s", "svd_f"])
+@pytest.mark.parametrize("rows, columns", [(3, 3), (3, 2), (2, 3)])
+def test_singular_vectors(name, rows, columns):
+    """Likewise: products of the vectors of a pair do not see their phase."""
+    op, rng, step = registry.op(name), numpy.random.default_rng(0), 1e-6
+    x = general((2, 3, 3), "D")[:, :rows, :columns]
+    t = direction(x, rng)
+    u, s, vh = op(x)
+    gs = [direction(a, rng) for a in (u, s, vh)]
+    if name == "svd_f" and rows != columns:
+        for rule in (lambda: op.jvp((t,), (u, s, vh), (x,), {}), lambda: op.vjp(0, gs, (u, s, vh), (x,), {})):
+            with pytest.raises(TypeError, match="full_matrices=False"):
+                rule()
+        return
+    tu, ts, tvh = op.jvp((t,), (u, s, vh), (x,), {})
+    up, down = op(x + step * t), op(x - step * t)
+    numpy.testing.assert_allclose(ts, (up[1] - down[1]) / (2 * step), rtol=1e-6, atol=1e-7)
+    weights = WEIGHTS[: min(rows, columns)]
+    change = (tu * weights) @ vh + (u * weights) @ tvh
+    ahead, behind = ((u * weights) @ vh for u, _, vh in (up, down))
+    numpy.testing.assert_allclose(change, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-7)
+    cotangent = op.vjp(0, gs, (u, s, vh), (x,), {})
+    want = sum((g * t).sum().real for g, t in zip(gs, (tu, ts, tvh)))
+    numpy.testing.assert_allclose((cotangent * t).sum().real, want, rtol=1e-10)
+
+
 @pytest.mark.parametrize("missing", [0, 1])
 @pytest.mark.parametrize("name", ["slogdet", "eigh_lo"])
 def test_a_result_that_is_not_used(name, missing):

@@ -96,7 +96,7 @@ def _on_device(p):
 
 def as_array(x):
     """An npx array: `x` itself if it is one and does not stand for a scalar."""
-    if isinstance(x, ndarray) and not x.scalar:
+    if type(x) is ndarray and not x.scalar:
         return x
     p = array_operand(x)
     return wrap(numpy.asarray(p) if isinstance(p, numpy.generic) else p)

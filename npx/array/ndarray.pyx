@@ -19,6 +19,7 @@ from npx.dispatch.loops cimport (
     OP_BITXOR, OP_LSHIFT, OP_RSHIFT, OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE, OP_MATMUL, OP_NEG, OP_POS, OP_ABS,
     OP_INVERT, small_binary, small_binary_scalar, small_inplace, small_inplace_scalar, small_unary,
 )
+from npx.array cimport pool
 from npx.array.memory cimport protect
 
 cnp.import_array()
@@ -200,6 +201,21 @@ cdef inline bint _is_host_operand(object x):
     return type(x) is cnp.ndarray or cnp.PyArray_IsAnyScalar(x)
 
 
+cdef inline bint _is_large(object p):
+    return isinstance(p, cnp.ndarray) and cnp.PyArray_NBYTES(<cnp.ndarray>p) >= pool.LARGE
+
+
+cdef object _apply(object function, object p, object q):
+    """NumPy's operator on host operands; a large result comes from the pool."""
+    if not (_is_large(p) or _is_large(q)):
+        return function(p, q)
+    previous = pool.enter()
+    try:
+        return function(p, q)
+    finally:
+        pool.leave(previous)
+
+
 cdef object _binary(int opid, object left, object right):
     cdef object r
     cdef ndarray a, b
@@ -210,23 +226,23 @@ cdef object _binary(int opid, object left, object right):
             if _plain(b):
                 r = small_binary(opid, <cnp.ndarray>a.data_, <cnp.ndarray>b.data_)
                 if r is None:
-                    r = BINARY[opid](a.data_, b.data_)
+                    r = _apply(BINARY[opid], a.data_, b.data_)
                 return _new(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_number(right):
             r = small_binary_scalar(opid, <cnp.ndarray>a.data_, right, False)
             if r is None:
-                r = BINARY[opid](a.data_, right)
+                r = _apply(BINARY[opid], a.data_, right)
             return _new(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_host_operand(right):
-            return wrap(BINARY[opid](a.data_, right))
+            return wrap(_apply(BINARY[opid], a.data_, right))
     elif _is_number(left) and isinstance(right, ndarray) and _plain(<ndarray>right):
         b = <ndarray>right
         r = small_binary_scalar(opid, <cnp.ndarray>b.data_, left, True)
         if r is None:
-            r = BINARY[opid](left, b.data_)
+            r = _apply(BINARY[opid], left, b.data_)
         return _new(r) if type(r) is cnp.ndarray else wrap(r)
     elif isinstance(right, ndarray) and _is_host_operand(left) and _plain(<ndarray>right):
-        return wrap(BINARY[opid](left, (<ndarray>right).data_))
+        return wrap(_apply(BINARY[opid], left, (<ndarray>right).data_))
     return slow.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
 
 

@@ -7,6 +7,7 @@ part, `npx.array.ufunc_traced` and `npx.array.ufunc_methods` call ops.
 cimport numpy as cnp
 from cpython.object cimport PyObject
 from npx.array.memory cimport nsaved
+from npx.array cimport pool
 from npx.array.ndarray cimport ndarray, on_host, payload, wrap
 from npx.dispatch.loops cimport binary_place, small_binary, small_binary_scalar, small_unary, unary_place
 
@@ -41,6 +42,10 @@ cdef object traced(str method):
     if method is None:
         return importlib.import_module("npx.array.ufunc_traced").call
     return getattr(importlib.import_module("npx.array.ufunc_methods"), method)
+
+
+cdef inline bint is_large(object p):
+    return isinstance(p, cnp.ndarray) and cnp.PyArray_NBYTES(<cnp.ndarray>p) >= pool.LARGE
 
 
 cdef class ufunc:
@@ -80,7 +85,16 @@ cdef class ufunc:
             return None
         p = (<ndarray>x).data_
         r = None if self.small < 0 else small_unary(self.small, <cnp.ndarray>p)
-        return wrap_host(PyObject_CallOneArg(self.numpy, p) if r is None else r)
+        if r is None:
+            if cnp.PyArray_NBYTES(<cnp.ndarray>p) < pool.LARGE:
+                r = PyObject_CallOneArg(self.numpy, p)
+            else:
+                previous = pool.enter()
+                try:
+                    r = PyObject_CallOneArg(self.numpy, p)
+                finally:
+                    pool.leave(previous)
+        return wrap_host(r)
 
     cdef object binary(self, object x, object y):
         """The result for arrays in host memory or one such array and a scalar, else None."""
@@ -106,7 +120,14 @@ cdef class ufunc:
             return None
         if r is None:
             operands[0], operands[1] = <PyObject*>p, <PyObject*>q
-            r = PyObject_Vectorcall(self.numpy, operands, 2, NULL)
+            if not (is_large(p) or is_large(q)):
+                r = PyObject_Vectorcall(self.numpy, operands, 2, NULL)
+            else:
+                previous = pool.enter()
+                try:
+                    r = PyObject_Vectorcall(self.numpy, operands, 2, NULL)
+                finally:
+                    pool.leave(previous)
         return wrap_host(r)
 
     def reduce(self, /, *args, **kwargs):

@@ -92,12 +92,18 @@ def _capture(root):
         _hold(root, interpreter.capture(held, root))
 
 
-def capture_payload(memory):
-    """What stands for a bare NumPy array while an interpreter captures: a hidden input, or itself."""
+def captured_array(memory):
+    """The npx array that stands for a bare NumPy array while an interpreter captures; None for a constant."""
     for interpreter in reversed(stack()):
         if interpreter.captures:
-            return interpreter.capture_memory(memory)
-    return memory
+            return interpreter.array_of(memory)
+    return None
+
+
+def capture_payload(memory):
+    """What stands for a bare NumPy array while an interpreter captures: a hidden input, or itself."""
+    x = captured_array(memory)
+    return memory if x is None else read(x)
 
 
 # ------------------------------------------------------------------------------------------------------ writing

@@ -72,6 +72,7 @@ class PathTree:
     def __init__(self, inputs):
         self.inputs = list(inputs)
         self.captured = []  # (Captured, Value): arrays from outside that the function reads
+        self.shared = {}  # id of a NumPy array from outside -> the npx array on its memory
         self.first = Branch()
         self.ends = []  # the leaves
         self.nodes = 0

@@ -3,6 +3,7 @@
 import numpy
 
 from npx.array.memory import save
+from npx.array.ndarray import wrap
 from npx.dispatch import registry
 from npx.dispatch.abstract import DataDependentShape, aval_of
 from npx.dispatch.debug import user_line
@@ -112,9 +113,26 @@ class Recorder(Interpreter):
             self.concrete[value] = payload
         return GraphTracer(self, known[1])
 
-    def capture_memory(self, memory):
-        """A bare NumPy array: captured where the function finds it outside, a constant where it was just made."""
-        return self.capture(memory) if id(memory) in self.outside else memory
+    def array_of(self, memory):
+        """The npx array on the memory of a bare NumPy array that the function finds outside, or of a view of one.
+
+        Through it the memory is read anew in every call, and written to. None for an array that was just made: it is a
+        constant.
+        """
+        owner = memory
+        while id(owner) not in self.outside:
+            owner = owner.base
+            if not isinstance(owner, numpy.ndarray):
+                return None
+        x = self.tree.shared.get(id(owner))
+        if x is None:
+            x = self.tree.shared[id(owner)] = wrap(numpy.asarray(owner))
+            x.birth = 0
+        if owner is memory:
+            return x
+        view = wrap(numpy.asarray(memory))
+        view.birth, view.base_ = 0, x
+        return view
 
     # ------------------------------------------------------------------------------------ effects
     def host_call(self, function, args, kwargs, state_of=None):

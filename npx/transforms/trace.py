@@ -4,6 +4,7 @@ import numpy
 
 import npx.ops  # noqa: F401  declares the ops
 from npx.array.memory import save
+from npx.array.ndarray import wrap
 from npx.dispatch.abstract import SCALAR_TYPES, aval_of
 from npx.dispatch.debug import user_line
 from npx.dispatch.graph import Graph, Value, constant
@@ -70,7 +71,9 @@ class TraceInterpreter(Interpreter):
             self.captured.append((tracer.value, payload))
         return tracer
 
-    capture_memory = capture
+    def array_of(self, memory):
+        """The array that stands for a bare NumPy array."""
+        return wrap(self.capture(memory))
 
     def value(self, operand):
         """The value of the graph for a payload: a tracer's own, a hidden input, or a constant."""
