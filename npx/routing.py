@@ -82,7 +82,7 @@ def elsewhere(function, args, kwargs):
     try:
         return run(*args, **kwargs)
     except NoOp as error:
-        if not error.interpreter.captures:
+        if error.interpreter is not None and not error.interpreter.captures:
             raise
     return through_host(function, args, kwargs)
 

@@ -37,7 +37,7 @@ def cuda():
         patch.setitem(sys.modules, "cupy", stand_in())
         patch.delitem(sys.modules, "npx.kernels.cupy", raising=False)
         yield importlib.import_module("npx.kernels.cupy").BACKEND
-        patch.delitem(sys.modules, "npx.kernels.cupy")
+    sys.modules.pop("npx.kernels.cupy", None)  # made with the stand-in: the next import is to ask for CuPy again
     registry.BACKENDS.clear()
     for backend in backends.values():
         registry.register_backend(backend)

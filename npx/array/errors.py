@@ -2,10 +2,9 @@
 
 
 class NoOp(TypeError):
-    """A ufunc without an op meets a tracer of `interpreter`."""
+    """A ufunc without an op meets a tracer of `interpreter`, or arrays on a device where that is None."""
 
     def __init__(self, ufunc, interpreter):
-        super().__init__(
-            f"the ufunc {ufunc.__name__!r} cannot be traced by {interpreter.name}: npx has no derivative of it yet"
-        )
+        where = "run on a device" if interpreter is None else f"be traced by {interpreter.name}"
+        super().__init__(f"the ufunc {ufunc.__name__!r} cannot {where}: npx has no op for it yet")
         self.interpreter = interpreter

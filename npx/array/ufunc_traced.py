@@ -183,12 +183,21 @@ def _without_op(ufunc, inputs):
             raise NoOp(ufunc, tracer.interpreter)
         reason = f"the ufunc {ufunc.__name__}"
         return ufunc.numpy(*(p.interpreter.concretize(p, reason) if isinstance(p, Tracer) else p for p in inputs))
+    if ufunc.numpy in _inner_ufuncs():
+        raise NoOp(ufunc, None)
     backend = next(registry.backend_for(type(p)) for p in inputs if is_payload(p) and not isinstance(p, numpy.ndarray))
     count_round_trip(ufunc.__name__, backend.name)
     results = ufunc.numpy(*(backend.to_host(p) if isinstance(p, backend.payload_type) else p for p in inputs))
     if type(results) is tuple:
         return tuple(backend.asarray(numpy.asarray(r)) for r in results)
     return backend.asarray(numpy.asarray(results))
+
+
+@functools.cache
+def _inner_ufuncs():
+    """The ufuncs that only NumPy's own functions call: some write into an operand, or need `out`."""
+    modules = (numpy.linalg._umath_linalg, numpy.fft._pocketfft_umath)
+    return frozenset(f for module in modules for f in vars(module).values() if isinstance(f, numpy.ufunc))
 
 
 def _cast_operands(ufunc, inputs, options):

@@ -1,7 +1,7 @@
 """How much of NumPy runs on traced arrays: every public function under each transform, beside NumPy itself.
 
-``python -m tests.conformance.tracing [name ...]`` prints the counts and what is not right, of all functions or of those
-whose names contain one of the words.
+``python -m tests.conformance.tracing [transform ...] [word ...]`` prints the counts and what is not right, of all
+functions or of those whose names contain one of the words.
 """
 
 import collections
@@ -199,13 +199,23 @@ def _is_number(leaf):
     return isinstance(leaf, (numpy.ndarray, numpy.number, numpy.bool, bool, int, float, complex))
 
 
-TRANSFORMS = {"jit": under_jit, "grad": under_grad, "jvp": under_jvp, "vmap": under_vmap}
+def on_xla(sample):
+    """No transform: arrays on a device of the XLA backend."""
+    arrays, _ = sample.draw(0)
+    result = sample.on(npx)(*(npx.array(a).to_device("xla") for a in arrays))
+    on_host = tree.map_leaves(lambda leaf: numpy.asarray(leaf) if isinstance(leaf, npx.ndarray) else leaf, result)
+    compare(on_host, sample.on(numpy)(*arrays), kinds=False)
+    return RIGHT
+
+
+TRANSFORMS = {"jit": under_jit, "grad": under_grad, "jvp": under_jvp, "vmap": under_vmap, "xla": on_xla}
+USUAL = ("jit", "grad", "jvp", "vmap")
 
 
 # ------------------------------------------------------------------------------------------------------- measuring
 
 
-def measure(most=MOST_CALLS, only=(), transforms=tuple(TRANSFORMS)):
+def measure(most=MOST_CALLS, only=(), transforms=USUAL):
     """The outcomes of the sample calls.
 
     Parameters
@@ -251,11 +261,12 @@ def report(outcomes):
     counted = sum(bool(found) for found in outcomes.values())
     lines = [f"{len(outcomes)} public functions; {counted} compute with arrays and are called", ""]
     lines.append("".join(f"{column:>8}" for column in ("", *VERDICTS)))
-    for transform in TRANSFORMS:
+    measured = dict.fromkeys(o.transform for found in outcomes.values() for o in found)
+    for transform in measured:
         counts = collections.Counter(verdicts(outcomes, transform).values())
         lines.append(f"{transform:>8}" + "".join(f"{counts[verdict]:>8}" for verdict in VERDICTS))
     lines += ["", *(f"{verdict:>8}  {meaning}" for verdict, meaning in MEANINGS.items())]
-    for transform in TRANSFORMS:
+    for transform in measured:
         for verdict in (WRONG, ERROR, PYTHON, SPLIT):
             listed = [o for found in outcomes.values() for o in found if o[:2] == (transform, verdict)]
             if listed:
@@ -264,4 +275,6 @@ def report(outcomes):
 
 
 if __name__ == "__main__":
-    print(report(measure(only=sys.argv[1:])))
+    chosen = [word for word in sys.argv[1:] if word in TRANSFORMS]
+    words = [word for word in sys.argv[1:] if word not in TRANSFORMS]
+    print(report(measure(only=words, transforms=chosen or USUAL)))
