@@ -7,8 +7,9 @@ import sys
 #: the stages whose text goes to stderr: any of dispatch, graph, rewrite, jit (comma separated)
 STAGES = frozenset(filter(None, os.environ.get("NPX_DEBUG", "").split(",")))
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OWN = tuple(os.path.join(_PACKAGE, d) + os.sep for d in ("npx", "dispatch", "kernels", "transforms", "array", "ops"))
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_IN_REPOSITORY = os.path.isdir(os.path.join(_ROOT, "npx"))  # else installed: everything lies in the package npx
+_OWN = tuple(os.path.join(_ROOT, d, "") for d in (("npx", "dispatch", "kernels") if _IN_REPOSITORY else ("",)))
 _NUMPY = os.sep + "numpy" + os.sep
 
 

@@ -48,6 +48,10 @@ class Interpreter:
         """Apply `op` to payloads, at least one of them a tracer of this interpreter; return a payload, or a tuple."""
         raise NotImplementedError
 
+    def memory_of(self, array):
+        """The host memory whose layout an array with a tracer has; None where it has a layout of its own."""
+        return None
+
     def concretize(self, tracer, reason):
         """The host value (``numpy.ndarray``) of a tracer that Python asks for, or an error naming `reason`."""
         raise TypeError(

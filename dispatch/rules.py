@@ -220,7 +220,7 @@ def linear(name, *, transpose, nin, batch=batch_by_loop, **facts):
             a if reader(i) is None else zeros(typed(a)) if t is None else t
             for i, (t, a) in enumerate(zip(tangents, args))
         )
-        return op(*operands, **params)
+        return fit_tangent(op(*operands, **params), typed(ans))
 
     op = declare(name, nin=nin, linear=True, jvp=jvp, batch=batch, **_vjp(transpose, nin, ("g",)), **facts)
     return op

@@ -590,3 +590,17 @@ def test_errors_inside_leave_no_trace():
         np.grad(f)(X)
     close(buffer, [0.5, 0, 0])
     assert np.grad(lambda x: x * x)(2.0) == 4
+
+
+def test_values_kept_from_a_derivative_are_values():
+    kept = []
+
+    def f(x):
+        kept.append(x * x)
+        return kept[-1].sum()
+
+    np.grad(f)(X)
+    np.jvp(f, (X,), (X,))
+    for value in kept:
+        close(value, X**2)
+        assert float(value[0]) == X[0] ** 2

@@ -149,9 +149,10 @@ def close(got, want):
 
 
 def test_every_member_is_tried():
-    public = {name for name in dir(numpy.ndarray) if not name.startswith("_")}
-    assert public == OF_MEMORY | set(USES)
-    assert not OF_MEMORY & set(USES)
+    sample = numpy.empty((1, 1))  # of which removed members, still in the class, raise
+    public = {name for name in dir(sample) if not name.startswith("_") and hasattr(sample, name)}
+    assert public <= OF_MEMORY | {"tostring"} | set(USES)  # before NumPy 2.3
+    assert set(USES) <= public - OF_MEMORY
 
 
 @EVERY_USE

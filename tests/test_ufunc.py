@@ -328,10 +328,18 @@ def test_attributes(real):
         got, want = getattr(ours, name), getattr(real, name)
         assert got == want or got is want
     assert repr(ours) == repr(real)
-    assert inspect.signature(ours) == inspect.signature(real)
+    assert signature_of(ours) == signature_of(real)
     assert pickle.loads(pickle.dumps(ours)) is ours
     with pytest.raises(AttributeError):
         ours.nothing  # noqa: B018
+
+
+def signature_of(function):
+    """Its signature; None for the ufuncs of a NumPy before 2.3, which have none."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return None
 
 
 def test_numpy_ufuncs_on_npx_arrays():
@@ -339,7 +347,8 @@ def test_numpy_ufuncs_on_npx_arrays():
     assert type(numpy.add(x, 1)) is ndarray and value(numpy.add(x, 1)).tolist() == (Y + 1).tolist()
     assert numpy.add.reduce(x) == Y.sum()
     assert type(Y + x) is ndarray
-    assert type(npx.add(Y[0], 1, out=...)) is ndarray
+    if numpy.lib.NumpyVersion(numpy.__version__) >= "2.3.0":  # the first with out=...
+        assert type(npx.add(Y[0], 1, out=...)) is ndarray
     out = wrap(numpy.zeros(3))
     assert numpy.add(Y, Y, out=out) is out and value(out).tolist() == (2 * Y).tolist()
     numpy.add.at(x, [0, 0], 1)

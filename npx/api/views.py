@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from npx.array.ndarray import ndarray, payload
 from npx.array.views import root_of
+from npx.dispatch.interpreter import Tracer
 from npx.ops.index_specs import rebuild
 
 
@@ -38,6 +39,8 @@ def _stand_in_of_owner(x, roots):
     if isinstance(x.data_, numpy.ndarray):
         return x.data_
     found = roots.get(id(x))
+    if found is None and isinstance(x.data_, Tracer):
+        found = x.data_.interpreter.memory_of(x)
     if found is None:
         one, shape = numpy.empty(1, x.data_.dtype), tuple(x.data_.shape)
         strides = numpy.cumprod([one.itemsize, *shape[:0:-1]])[::-1] if shape else ()

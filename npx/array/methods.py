@@ -130,6 +130,13 @@ def _copy_of(self, memo=None):
     return self.copy()
 
 
+def _round(self, ndigits=None):
+    """``round(x)`` of what stands for a scalar: a Python int, or with `ndigits` a scalar."""
+    if not self.scalar:
+        raise TypeError("type numpy.ndarray doesn't define __round__ method")
+    return int(self.round()) if ndigits is None else self.round(ndigits)
+
+
 def _setstate(self, state):
     host = numpy.ndarray.__new__(numpy.ndarray, (0,))
     host.__setstate__(state)
@@ -151,6 +158,7 @@ def members():
         "__reduce__": lambda self: interop.reduce_ex(self, 2),
         "__setstate__": _setstate,
         "__copy__": lambda self: self.copy(),
+        "__round__": _round,
         "__deepcopy__": _copy_of,
         "__class_getitem__": classmethod(types.GenericAlias),
         "resize": _resize,

@@ -259,16 +259,22 @@ def scalar_value(x, kind):
     if p.shape != () and (kind is not int and kind is not float or numpy.prod(p.shape) != 1):
         raise TypeError("only length-1 arrays can be converted to Python scalars")
     if isinstance(p, Tracer):
-        return p.interpreter.concretize(p, f"{kind.__name__}()")
-    return registry.backend_for(type(p)).to_host(p)
+        host = p.interpreter.concretize(p, f"{kind.__name__}()")
+    else:
+        host = registry.backend_for(type(p)).to_host(p)
+    return host[()] if x.scalar else host  # what stands for a scalar is converted by the rules of scalars
 
 
 def text(x, form):
-    """`repr`, `str` or a format of the array."""
+    """`repr`, `str` or a format of the array; of one without a single value what it is."""
     p = read(x)
     if isinstance(p, Tracer):
-        return f"array(<{p.interpreter.name}: {p.aval}>)"
-    return form(p if isinstance(p, numpy.ndarray) else registry.backend_for(type(p)).to_host(p))
+        try:
+            p = p.interpreter.concretize(p, "text")
+        except TypeError:
+            return f"array(<{p.interpreter.name}: {p.aval}>)"
+    p = p if isinstance(p, numpy.ndarray) else registry.backend_for(type(p)).to_host(p)
+    return form(p[()] if x.scalar else p)
 
 
 def host_memory(x, what):

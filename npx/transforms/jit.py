@@ -9,7 +9,7 @@ import functools
 import numpy
 
 from npx.array.ndarray import capturing, ndarray, payload, wrap, wrap_scalar
-from npx.array.views import restore, root_of, write
+from npx.array.views import restore, write
 from npx.dispatch import registry
 from npx.dispatch.abstract import aval_of
 from npx.dispatch.debug import log
@@ -17,14 +17,16 @@ from npx.dispatch.graph import Value, evaluate
 from npx.dispatch.interpreter import Tracer, active
 
 from . import tree
+from .aliasing import entangled
 from .closure import Surroundings, state_of
 from .compiled_call import on_tape
 from .paths import Diverged, Leaf, PathTree, Unsuitable
 from .recording import Inline, Recorder
+from .results import NUMBERS, own
+from .results import makers as result_makers
 from .rewrite import rewrite
 from .trace import GraphTracer
 
-NUMBERS = (int, float, complex)
 #: values of a whole number that are compiled each by itself (shapes and counts are), before it is traced as a number
 MOST_VALUES = 3
 #: recordings that may diverge before a signature is left to Python
@@ -74,6 +76,7 @@ class Jitted:
         self._surroundings = None
         self._whole = {}  # position of a leaf -> the Python ints that came there
         self._signatures = {}  # key -> Signature
+        self._layouts_count = False  # whether memory layouts of arguments are part of the key
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
@@ -98,8 +101,14 @@ class Jitted:
         """What is known of calls like this one."""
         signature = self._signatures.get(call.key)
         if signature is None:
-            signature = self._signatures[call.key] = Signature(self.fun, call)
+            signature = self._signatures[call.key] = Signature(self, call)
         return signature
+
+    def let_layouts_count(self):
+        """From now on a signature is for one memory layout: the function makes views or copies according to it."""
+        if not self._layouts_count:
+            self._layouts_count = True
+            self._signatures = {key: s for key, s in self._signatures.items() if s.contiguous}
 
     def derived(self, fun):
         """Another jitted function, which reads from outside what this one does."""
@@ -159,12 +168,12 @@ class Call:
             if id(leaf) in static or (type(leaf) is int and jitted.is_constant(i, leaf)):
                 keys.append(self._constant(leaf))
             else:
-                keys.append(self._sort(i, leaf, seen))
+                keys.append(self._sort(i, leaf, seen, jitted._layouts_count))
         state, held = jitted.surroundings()
         self.held += held
         self.key = (self.structure, tuple(keys), state)
 
-    def _sort(self, i, leaf, seen):
+    def _sort(self, i, leaf, seen, layouts_count):
         """Note a dynamic leaf; returns what of the leaf belongs to the key."""
         if type(leaf) is ndarray or isinstance(leaf, numpy.ndarray):
             if id(leaf) in seen:
@@ -177,6 +186,8 @@ class Call:
             if p.dtype.kind not in "biufc":
                 return self._constant(leaf)
             key = (p.shape, p.dtype, type(p))
+            if layouts_count and isinstance(p, numpy.ndarray) and not p.flags.c_contiguous:
+                key = (*key, p.strides)
         elif type(leaf) in NUMBERS or (isinstance(leaf, numpy.generic) and leaf.dtype.kind in "biufc"):
             p, key = leaf, type(leaf)
         else:
@@ -195,8 +206,10 @@ class Call:
 class Signature:
     """The tree of paths of one signature, and the reason where Python has to run the function."""
 
-    def __init__(self, fun, call):
-        self.fun, self.reason, self.divergences, self.held = fun, None, 0, call.held
+    def __init__(self, jitted, call):
+        self.jitted, self.fun = jitted, jitted.fun
+        self.reason, self.divergences, self.held = None, 0, call.held
+        self.contiguous = all(p.flags.c_contiguous for p in call.payloads if isinstance(p, numpy.ndarray))
         self.pulls = {}  # positions of the operands on a tape -> the jitted way back
         self._start(call)
 
@@ -207,6 +220,8 @@ class Signature:
         """Run one call: compiled where its path is known, else recorded first."""
         if self.reason is None:
             for _ in range(2):
+                if self.tree.written and self._entangled(call):
+                    break
                 states = [(changed, changed.state) for changed in self.tree.states.values()]
                 found = self.tree.run(call.payloads, functools.partial(self._compile, call))
                 if found is not None:
@@ -214,9 +229,19 @@ class Signature:
                     return leaf.finish(results, call)
                 for changed, state in states:  # draws on the way to the end of what is known
                     changed.state = state
-                if not self._record(call):
+                recording = self._record(call)
+                if recording is None:
                     break
+                if recording.recorder.abandoned is not None:
+                    return recording.conclude()
         return self.fun(*call.args, **call.kwargs)
+
+    def _entangled(self, call):
+        """Whether an array that the function writes to shares memory with another one that it uses."""
+        places = [i for i in call.places if isinstance(call.leaves[i], ndarray)]
+        sources = [captured.source for captured, _ in self.tree.captured]
+        written = {k for k, key in enumerate([*places, *map(id, sources)]) if key in self.tree.written}
+        return entangled([*(call.leaves[i] for i in places), *sources], written)
 
     def is_pure(self, call):
         """Whether calls like this one are compiled in one piece and write into nothing from outside."""
@@ -226,23 +251,40 @@ class Signature:
         return self.reason is None and leaf is not None and not leaf.writes
 
     def _record(self, call):
-        """Record the path of this call; False where Python must run the function (for ever, or under a transform)."""
+        """Record the path of this call; None where Python must run the function (for ever, or under a transform).
+
+        The `abandoned` recorder of a recording says why it is not in the tree: then it can only be the call itself.
+        """
+        recording = Recording(self.tree, call)
+        recorder = recording.recorder
         try:
-            Recording(self.tree, call).record(self.fun)
+            recording.record(self.fun)
         except Inline:
-            return False
+            return None
         except Unsuitable as why:
             self._give_up(str(why))
-            return False
+            return None
         except Diverged as why:
-            self.divergences += 1
-            log("jit", f"{tree.name_of(self.fun)}: {why}; recorded anew")
-            if self.divergences > MOST_DIVERGENCES:
-                self._give_up(f"it does not do the same in every call: {why}")
-                return False
+            self._diverged(why, call)
+            return None if self.reason else self._record(call)
+        if recorder.layouts_count:
+            self.jitted.let_layouts_count()
+        if recorder.abandoned is None and recorder.leaked():
+            recorder.abandoned = Unsuitable("it keeps arrays that it has computed somewhere outside")
+        if isinstance(recorder.abandoned, Unsuitable):
+            self._give_up(str(recorder.abandoned))
+        elif recorder.abandoned is not None:
+            self._diverged(recorder.abandoned, call)
+        return recording
+
+    def _diverged(self, why, call):
+        """Start anew with a function that does not repeat what was recorded; give up at the third time."""
+        self.divergences += 1
+        log("jit", f"{tree.name_of(self.fun)}: {why}; recorded anew")
+        if self.divergences > MOST_DIVERGENCES:
+            self._give_up(f"it does not do the same in every call: {why}")
+        else:
             self._start(call)
-            return self._record(call)
-        return True
 
     def _give_up(self, why):
         self.reason = why
@@ -270,84 +312,94 @@ class Recording:
     """One run of the function under a `Recorder`."""
 
     def __init__(self, path_tree, call):
-        self.tree, self.call = path_tree, call
+        self.tree, self.call, self.leaf = path_tree, call, None
+        self.recorder = Recorder(self.tree, call.payloads, {id(o) for o in call.held})
+        self.drawn = []  # what random draws change, with its state after the run
 
     def record(self, fun):
         """Run `fun` on tracers and end the path with what it returned and wrote."""
-        call = self.call
-        recorder = Recorder(self.tree, call.payloads, {id(o) for o in call.held})
+        call, recorder = self.call, self.recorder
         try:
             with active(recorder):
-                arguments = self._arguments(recorder)
+                arguments = self._arguments()
                 args, kwargs = call.structure.unflatten(arguments)
                 leaves, structure = tree.flatten(fun(*args, **kwargs))
-                self._end(recorder, arguments, leaves, structure)
+                self._check_containers((args, kwargs), arguments)
+                self._end(arguments, leaves, structure)
         finally:
-            self._restore(recorder)
+            self._restore()
             for changed, state in recorder.states.values():
                 self.tree.states[id(changed)] = changed
+                self.drawn.append((changed, changed.state))
                 changed.state = state
 
-    def _arguments(self, recorder):
+    def _arguments(self):
         """The leaves to call the function with: arrays with tracers in the places of dynamic ones."""
         leaves, fresh = list(self.call.leaves), {}
-        for i, value in zip(self.call.places, self.tree.inputs, strict=True):
-            leaf = self.call.leaves[i]
-            tracer = GraphTracer(recorder, value)
-            is_array = isinstance(leaf, (ndarray, numpy.ndarray))
-            fresh[id(leaf) if is_array else (i,)] = leaves[i] = wrap(tracer) if is_array else wrap_scalar(tracer)
+        for i, p, value in zip(self.call.places, self.call.payloads, self.tree.inputs, strict=True):
+            leaf, tracer = self.call.leaves[i], self.recorder.tracer(value)
+            if not isinstance(leaf, numpy.ndarray) and type(leaf) is not ndarray:
+                leaves[i] = wrap_scalar(tracer)
+                continue
+            leaves[i] = fresh[id(leaf)] = wrap(tracer)
+            if isinstance(p, numpy.ndarray):
+                self.recorder.memory[id(leaves[i])] = p
         return [fresh.get(id(leaf), leaf) for leaf in leaves]
 
-    def _end(self, recorder, arguments, leaves, structure):
+    def _check_containers(self, given, arguments):
+        """Refuse a function that changes lists or dicts among its arguments: those that it got are not the caller's."""
+        leaves, structure = tree.flatten(given)
+        if structure != self.call.structure or any(a is not b for a, b in zip(leaves, arguments)):
+            raise Unsuitable("it changes what a list or dict among its arguments holds")
+
+    def _end(self, arguments, leaves, structure):
         """Build the leaf of the path: what to compute, and how to make the result of it."""
-        values, writes, results = [], [], []
+        recorder, values, writes = self.recorder, [], []
 
         def want(value):
             values.append(value)
             return len(values) - 1
 
+        def want_content(x, known):
+            now = recorder.value_of(payload(x))
+            if (now.aval.shape, now.aval.dtype) != (known.aval.shape, known.aval.dtype):
+                raise Unsuitable("it sets the shape or dtype of an array that it was given")
+            return want(now)
+
         for i, value in zip(self.call.places, self.tree.inputs, strict=True):
             x = arguments[i]
             if not x.scalar and _value_of(x, recorder) is not value:
-                writes.append((want(recorder.value_of(payload(x))), i))
+                writes.append((want_content(x, value), i))
         outside = []
         for root, value in list(recorder.owners.values()):
             if type(root) is ndarray and _value_of(root, recorder) is not value:
-                outside.append((want(recorder.value_of(root.data_)), root))
-        places = {id(x): i for i, x in enumerate(arguments) if type(x) is ndarray}
-        for leaf in leaves:
-            results.append(self._result(leaf, recorder, places, want))
+                outside.append((want_content(root, value), root))
+        makers = result_makers(leaves, recorder, arguments, want)
 
         def finish(payloads, call):
             for k, i in writes:
                 _write_back(call.leaves[i], payloads[k])
             for k, root in outside:
                 _write_back(root, payloads[k])
-            return structure.unflatten([make(payloads, call) for make in results])
+            made = {}
+            return structure.unflatten([make(payloads, call, made) for make in makers])
 
-        self.tree.finish(recorder.path, Leaf(values, finish, bool(writes or outside or recorder.states)))
+        self.leaf = Leaf(values, finish, bool(writes or outside or recorder.states))
+        recorder.on_tree(self.tree.finish, recorder.path, self.leaf)
+        if recorder.abandoned is None:
+            self.tree.written.update((i for _, i in writes), (id(root) for _, root in outside))
 
-    def _result(self, leaf, recorder, places, want):
-        """How to make one leaf of the result: ``make(payloads, call)``."""
-        if type(leaf) is not ndarray:
-            if isinstance(leaf, numpy.ndarray):
-                return lambda payloads, call: leaf.copy()
-            return lambda payloads, call: leaf
-        if id(leaf) in places and not leaf.scalar:
-            i = places[id(leaf)]
-            return lambda payloads, call: call.leaves[i]
-        if id(leaf) in recorder.owners or (root_of(leaf).birth < recorder.birth and leaf.base_ is None):
-            return lambda payloads, call: leaf
-        value = recorder.value_of(payload(leaf))
-        k, kind = want(value), value.aval.weak
-        if kind is not None:
-            return lambda payloads, call: kind(payloads[k])
-        make = wrap_scalar if leaf.scalar else wrap
-        return lambda payloads, call: make(_own(payloads[k]))
+    def conclude(self):
+        """Let this run be the call: write what it wrote, and return its result."""
+        for changed, state in self.drawn:
+            changed.state = state
+        payloads = [self.recorder.evaluate(v) for v in self.leaf.values]
+        self.recorder.settle(self.recorder.leaked())
+        return self.leaf.finish([p.copy() if isinstance(p, numpy.ndarray) else p for p in payloads], self.call)
 
-    @staticmethod
-    def _restore(recorder):
+    def _restore(self):
         """Put back what arrays from outside held before they were captured or written to."""
+        recorder = self.recorder
         for ref in recorder.lifted:
             root = ref()
             if root is None or not isinstance(root.data_, GraphTracer) or root.data_.interpreter is not recorder:
@@ -364,13 +416,8 @@ def _value_of(x, recorder):
     return p.value if isinstance(p, GraphTracer) and p.interpreter is recorder else None
 
 
-def _own(p):
-    """A result as memory of its own: constants are copied."""
-    return numpy.asarray(p) if isinstance(p, (numpy.generic, *NUMBERS, bool)) else p
-
-
 def _write_back(target, p):
-    if isinstance(target, ndarray):
-        write(target, p)
+    if type(target) is ndarray:
+        write(target, own(p))
     else:
         numpy.copyto(target, numpy.asarray(p))

@@ -77,6 +77,7 @@ class PathTree:
         self.ends = []  # the leaves
         self.nodes = 0
         self.states = {}  # id -> what random draws change, an object with an attribute `state`
+        self.written = set()  # positions of arguments, and ids of arrays from outside, that some path writes to
 
     # ------------------------------------------------------------------------------------ recording
     def record(self, branch, cursor, op, inputs, params, avals, where):

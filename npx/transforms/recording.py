@@ -1,19 +1,23 @@
 """The interpreter of jit: it records ops into a tree of paths and answers Python's questions with real values."""
 
+import gc
+import weakref
+
 import numpy
 
 from npx.array.memory import save
-from npx.array.ndarray import wrap
+from npx.array.ndarray import ndarray, wrap
+from npx.array.views import read, restore
 from npx.dispatch import registry
 from npx.dispatch.abstract import DataDependentShape, aval_of
 from npx.dispatch.debug import user_line
-from npx.dispatch.graph import Value
+from npx.dispatch.graph import Node, Value
 from npx.dispatch.interpreter import Interpreter, Tracer
 from npx.dispatch.op import Op
 from npx.dispatch.registry import op as op_named
 from npx.ops.effects import HostCall, as_payload
 
-from .paths import Diverged
+from .paths import Diverged, Unsuitable
 from .trace import GraphTracer
 
 
@@ -31,6 +35,12 @@ class Recorder(Interpreter):
         The arguments' payloads of this call, for the questions that Python asks.
     outside : set of int
         Addresses of the objects that the function's closure and globals hold.
+
+    Attributes
+    ----------
+    abandoned : Unsuitable, Diverged or None
+        Why nothing is recorded any more. The run goes on, computing each op at once, and is the call: the function is
+        not called a second time.
     """
 
     captures = True
@@ -46,12 +56,24 @@ class Recorder(Interpreter):
         self.owners = {}  # id of a captured owner or array -> (owner, Value)
         self.states = {}  # id -> (what random draws change, its state before the first draw)
         self.constants = {}  # id of host memory -> (box that follows it, Value)
+        self.memory = {}  # id of an argument -> its host memory
+        self.layouts_count = False  # whether that has been asked for
+        self.abandoned = None
+        self.made = []  # weak references to the tracers
         self.known_captures = {id(captured.source): value for captured, value in tree.captured}
 
     # ------------------------------------------------------------------------------------ ops
+    def tracer(self, value):
+        """A tracer of a value, noted."""
+        tracer = GraphTracer(self, value)
+        self.made.append(weakref.ref(tracer))
+        return tracer
+
     def process(self, op, args, params):
         if type(op) is not Op:
             return op.expand(*args)  # a called function: its own ops are recorded
+        if not self.alive:
+            return op(*map(self.lower, args), **params)
         inputs = tuple(self.value_of(a) for a in args)
         where = user_line()
         try:
@@ -63,15 +85,27 @@ class Recorder(Interpreter):
                 error.add_note(f"in {op.name}, traced by jit at {where}")
             raise
         outputs = self.add(op, inputs, params, avals, where)
-        tracers = tuple(GraphTracer(self, v) for v in outputs)
+        tracers = tuple(map(self.tracer, outputs))
         return tracers[0] if op.nout == 1 else tracers
 
     def add(self, op, inputs, params, avals, where):
         """Record one node; returns its output values."""
-        node = self.tree.record(self.path[-1], self.cursor, op, inputs, params, avals, where)
+        node = self.on_tree(self.tree.record, self.path[-1], self.cursor, op, inputs, params, avals, where)
         self.cursor += 1
-        self.pending.append(node)
-        return node.outputs
+        self.pending.append(node or Node(op, inputs, params, avals, where))
+        outputs = self.pending[-1].outputs
+        if self.abandoned is not None:
+            self._run_pending()
+        return outputs
+
+    def on_tree(self, method, *args):
+        """What a method of the tree returns; None from when on it refuses."""
+        if self.abandoned is None:
+            try:
+                return method(*args)
+            except (Unsuitable, Diverged) as why:
+                self.abandoned = why
+        return None
 
     def _with_values(self, op, inputs, params):
         """An op whose result's shape depends on values: ask for them and run it here."""
@@ -100,6 +134,8 @@ class Recorder(Interpreter):
         """The tracer of an array from outside; its present payload is read again in every call."""
         if isinstance(payload, Tracer):
             raise Inline
+        if payload.dtype.names is not None:
+            raise Unsuitable(f"it uses an array of records from outside ({payload.dtype})")
         source = payload if owner is None else owner
         known = self.owners.get(id(source))
         if known is None:
@@ -111,7 +147,13 @@ class Recorder(Interpreter):
                 raise Diverged(f"an array from outside changed its shape or dtype, {value.aval} to {aval_of(payload)}")
             known = self.owners[id(source)] = (source, value)
             self.concrete[value] = payload
-        return GraphTracer(self, known[1])
+        return self.tracer(known[1])
+
+    def memory_of(self, array):
+        """The host memory of an argument: where NumPy gives a view and where a copy depends on its layout."""
+        memory = self.memory.get(id(array))
+        self.layouts_count |= memory is not None
+        return memory
 
     def array_of(self, memory):
         """The npx array on the memory of a bare NumPy array that the function finds outside, or of a view of one.
@@ -167,7 +209,7 @@ class Recorder(Interpreter):
         if state_of is not None:
             state_of.state = before
         (output,) = self.add(op_named("host_call"), inputs, {"function": call, "aval": aval}, (aval,), user_line())
-        return GraphTracer(self, output)
+        return self.tracer(output)
 
     # ------------------------------------------------------------------------------------ questions
     def concretize(self, tracer, reason):
@@ -179,22 +221,54 @@ class Recorder(Interpreter):
             return numpy.asarray(value.const)
         if value not in self.answers:
             concrete = self._to_host(self.evaluate(value))
-            self.path.append(self.tree.ask(self.path[-1], self.cursor, value, concrete, f"{user_line()} ({reason})"))
-            self.cursor = 0
+            if self.alive:
+                where = f"{user_line()} ({reason})"
+                self.path.append(self.on_tree(self.tree.ask, self.path[-1], self.cursor, value, concrete, where))
+                self.cursor = 0
             self.answers[value] = numpy.array(concrete)
         return self.answers[value].copy()
 
     def evaluate(self, value):
+        """The concrete payload of a value."""
+        self._run_pending()
+        return self._concrete(value)
+
+    def _run_pending(self):
         """Run what was recorded and not yet run, with this call's values."""
-
-        def read(v):
-            return v.const if v.is_const else self.concrete[v]
-
         for node in self.pending:
-            out = node.op(*map(read, node.inputs), **node.params)
+            out = node.op(*map(self._concrete, node.inputs), **node.params)
             self.concrete.update(zip(node.outputs, (out,) if node.op.nout == 1 else out, strict=True))
         self.pending.clear()
-        return read(value)
+
+    def _concrete(self, value):
+        return value.const if value.is_const else self.concrete[value]
+
+    # ------------------------------------------------------------------------------------ after the end
+    def lower(self, payload):
+        """The value of a payload that may be a tracer of this recorder, when the recording has ended."""
+        own = isinstance(payload, GraphTracer) and payload.interpreter is self
+        return self.evaluate(payload.value) if own else payload
+
+    def leaked(self):
+        """The arrays that the function has kept somewhere outside: they still hold a tracer."""
+        for clean in (lambda: None, gc.collect):
+            clean()
+            tracers = [tracer for ref in self.made if (tracer := ref()) is not None]
+            if not tracers:
+                return []
+            holders = [x for x in gc.get_referrers(*tracers) if type(x) is ndarray]
+            del tracers
+            kept = [x for x in holders if getattr(read(x), "interpreter", None) is self]
+            if not kept:
+                return []
+        return kept
+
+    def settle(self, arrays):
+        """Give leaked arrays their values."""
+        for x in arrays:
+            if x.base_ is None:
+                p = self.lower(x.data_)
+                restore(x, numpy.array(p) if isinstance(p, (numpy.ndarray, numpy.generic, bool, int, float)) else p)
 
     @staticmethod
     def _to_host(payload):

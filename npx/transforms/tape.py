@@ -202,7 +202,7 @@ class Tape(Interpreter):
 
     def concretize(self, tracer, reason):
         """The value of a tracer that Python asks for, unless its derivative would be lost without a word."""
-        if reason in ("float()", "complex()", "conversion to a NumPy array"):
+        if self.alive and reason in ("float()", "complex()", "conversion to a NumPy array"):
             raise TypeError(
                 f"{reason} would drop the derivative of an array that is being differentiated ({tracer.aval}). Use "
                 "npx functions in place of math, scipy or other libraries; to look at the value, convert "
