@@ -7,7 +7,7 @@ from its base to it; it reads when the owner's version has moved on, and writes 
 cimport cython
 cimport numpy as cnp
 from cpython.buffer cimport PyObject_GetBuffer
-from cpython.object cimport PyObject_RichCompare, PyTypeObject
+from cpython.object cimport PyObject, PyTypeObject
 import operator
 import weakref
 
@@ -26,12 +26,16 @@ cnp.import_array()
 
 cdef extern from "numpy/arrayobject.h":
     object PySequence_GetItem(object, Py_ssize_t)
+    object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
     object PyArray_ToScalar(void* data, cnp.ndarray arr)
 
 cdef extern from "Python.h":
-    void PyType_Modified(object)
+    void PyType_Modified(PyTypeObject*)
     void Py_SET_TYPE(object, PyTypeObject*)
     void Py_INCREF(object)
+    int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*) except -1
+    Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t*, Py_ssize_t*, Py_ssize_t)
+    Py_ssize_t PyNumber_AsSsize_t(object, PyObject*) except? -1
 
 cdef Py_ssize_t _now = 0     # Clock.now
 cdef bint _capturing = False  # some interpreter captures arrays older than itself
@@ -86,6 +90,57 @@ cdef inline object _view(ndarray x, object r):
     if base is not None and (base is x.data_ or base is cnp.get_array_base(<cnp.ndarray>x.data_)):
         v.base_ = x if x.base_ is None else x.base_
     return v
+
+
+cdef enum:
+    MOST_AXES = 8  # of the arrays that `_basic_view` takes
+
+
+cdef object _basic_view(cnp.ndarray a, object k):
+    """``a[k]`` for a slice, or a tuple of ints and slices that leaves an axis; None where NumPy has to do it."""
+    cdef cnp.npy_intp dims[MOST_AXES]
+    cdef cnp.npy_intp strides[MOST_AXES]
+    cdef cnp.npy_intp extent, stride, offset = 0
+    cdef Py_ssize_t i, stop, step, given = 1
+    cdef int axis, ndim = a.ndim, left = 0
+    cdef bint several = type(k) is tuple
+    cdef object item = k, r
+    cdef cnp.dtype descr
+    if several:
+        given = len(<tuple>k)
+    if given > ndim or ndim > MOST_AXES:
+        return None
+    for axis in range(ndim):
+        extent, stride = cnp.PyArray_DIM(a, axis), cnp.PyArray_STRIDE(a, axis)
+        if axis < given:
+            if several:
+                item = (<tuple>k)[axis]
+            if type(item) is slice:
+                PySlice_Unpack(item, &i, &stop, &step)
+                extent = PySlice_AdjustIndices(extent, &i, &stop, step)
+                if extent:
+                    offset += i * stride
+                stride *= step
+            elif type(item) is int:
+                i = PyNumber_AsSsize_t(item, NULL)  # clipped where it is too large: out of bounds all the same
+                if i < 0:
+                    i += extent
+                if not 0 <= i < extent:
+                    return None
+                offset += i * stride
+                continue
+            else:
+                return None
+        dims[left], strides[left] = extent, stride
+        left += 1
+    if left == 0:
+        return None
+    descr = a.descr
+    Py_INCREF(descr)
+    r = PyArray_NewFromDescr(<PyTypeObject*>cnp.ndarray, descr, left, dims, strides, cnp.PyArray_BYTES(a) + offset,
+                             cnp.PyArray_FLAGS(a), NULL)
+    cnp.set_array_base(r, a)
+    return r
 
 
 cpdef object read(ndarray x):
@@ -169,7 +224,7 @@ def install(slow_paths, dict members):
     global slow
     slow = slow_paths
     (<dict>(<PyTypeObject*>ndarray).tp_dict).update(members)
-    PyType_Modified(ndarray)
+    PyType_Modified(<PyTypeObject*>ndarray)
 
 
 def capturing():
@@ -364,24 +419,27 @@ cdef class ndarray:
             return slow.getitem(self, k)
         a = <cnp.ndarray>self.data_
         if type(k) is int:
+            try:
+                i = k
+            except OverflowError:
+                return a[k]
             if a.ndim == 1 and cnp.PyArray_TYPE(a) <= cnp.NPY_CDOUBLE:
                 n = cnp.PyArray_DIM(a, 0)
-                try:
-                    i = k
-                except OverflowError:
-                    return a[k]
                 if i < 0:
                     i += n
                 if 0 <= i < n:
                     return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)
             if a.ndim > 1:  # NumPy's sequence slot, past the parsing of an index
-                return _view(self, PySequence_GetItem(a, k))
+                return _view(self, PySequence_GetItem(a, i))
         elif type(k) is not slice:
             index = _index(k)
             if index is ABSENT:
                 return slow.getitem(self, k)
             k = index
-        return _view(self, a[k])
+        r = None
+        if type(k) is slice or type(k) is tuple:
+            r = _basic_view(a, k)
+        return _view(self, a[k] if r is None else r)
 
     def __setitem__(self, k, value):
         if _plain(self) and not self.scalar:
