@@ -102,7 +102,8 @@ def assert_dtypes(got, want):
 @ALL
 def test_vmap(expression):
     """A number that is not mapped over stays one; an element of a mapped array is a NumPy scalar."""
-    numbers, arrays = numpy.array([0.5, 1.5]), numpy.stack([array(), array() + 1])
+    # 0.3: before 2.3, NumPy takes the square root for a power of 0.5 and forgets the dtype of the exponent
+    numbers, arrays = numpy.array([0.3, 1.5]), numpy.stack([array(), array() + 1])
     assert_dtypes_of_batch(np.vmap(expression, in_axes=(None, 0))(0.5, arrays), expression(0.5, array()))
     assert_dtypes_of_batch(np.vmap(expression, in_axes=(0, None))(numbers, array()), expression(numbers[0], array()))
 
