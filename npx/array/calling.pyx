@@ -9,6 +9,9 @@ cimport numpy as cnp
 from npx.array.memory cimport nsaved
 from npx.array.ndarray cimport ndarray, on_host, payload, read, wrap, wrap_like
 
+import numpy
+
+from npx.array import array_likes, upward
 from npx.array.memory import protect_memory
 from npx.array.ndarray import capturing
 from npx.dispatch.registry import backend_named
@@ -18,12 +21,27 @@ cnp.import_array()
 #: type of a NumPy result that holds arrays -> function that gives npx's counterpart
 RESULTS = {}
 
+#: where arrays go that a call made from no npx array: function of the NumPy array, or None for the host
+cdef object place = None
+
+
+def set_placement(function):
+    """Let ``function(array)`` give the npx array for a NumPy array that was made from no npx array; None: `wrap`."""
+    global place
+    place = function
+
+
+cdef enum:
+    MOST_AXES = 64  # of NumPy's arrays; lists may contain themselves
+
 
 cdef class Arguments:
     """What `unwrap` has met: the npx arrays, and whether all of them were in host memory."""
 
     cdef list arrays
     cdef bint host
+    cdef int depth     # of nested sequences
+    cdef bint foreign  # some argument has an `__array_function__` that may answer the call
 
     def __cinit__(self):
         self.host = True
@@ -52,19 +70,23 @@ cdef object unwrap(object x, Arguments met):
         if not isinstance(p, cnp.ndarray):
             met.host = False
         return p
+    if kind is not cnp.ndarray and hasattr(kind, "__array_function__"):
+        met.foreign = True
     return x
 
 
 cdef object _unwrap_sequence(object items, object kind, Arguments met):
     cdef list found
     cdef bint changed = False
-    if not _holds_arrays(items):
+    if met.depth > MOST_AXES or not _holds_arrays(items):
         return items
     found = []
+    met.depth += 1
     for item in items:
         p = unwrap(item, met)
         changed = changed or p is not item
         found.append(p)
+    met.depth -= 1
     if not changed:
         return items
     if kind is list:
@@ -81,6 +103,8 @@ cdef bint _holds_arrays(object items):
             continue
         if kind is list or kind is dict or isinstance(item, (ndarray, cnp.ndarray, tuple)):
             return True
+        if hasattr(kind, "__array_function__"):
+            return True
         last = kind
     return False
 
@@ -89,31 +113,33 @@ cdef object rewrap(object result, Arguments met):
     """npx arrays in place of the NumPy arrays in a result; an argument that was returned is the same npx array again."""
     kind = type(result)
     if kind is cnp.ndarray:
-        return wrap(result) if met.arrays is None else wrap_like(result, met.arrays)
+        if met.arrays is not None:
+            return wrap_like(result, met.arrays)
+        return wrap_made(result)
     if kind is list or isinstance(result, tuple):
         items = [rewrap(item, met) for item in result]
         if all([new is old for new, old in zip(items, result)]):
             return result
         return items if kind is list else kind._make(items) if hasattr(kind, "_make") else tuple(items)
+    if isinstance(result, cnp.ndarray) and type(kind) is type:
+        return upward.module("overrides").of_npx_class(result)
     convert = RESULTS.get(kind)
     return result if convert is None else convert(result)
 
 
-def plain(x):
-    """An argument with npx arrays in place of objects whose `__array__` gives them, which NumPy does not take."""
-    if type(x) is list or type(x) is tuple:
-        items = [plain(item) for item in x]
-        return x if all([new is old for new, old in zip(items, x)]) else type(x)(items)
-    if isinstance(x, (ndarray, cnp.ndarray, type)) or not hasattr(x, "__array__"):
-        return x
-    given = x.__array__()
-    return given if isinstance(given, ndarray) else x
+#: functions that make an array of nested lists
+cdef object FROM_LISTS = frozenset((numpy.array, numpy.asarray, numpy.asanyarray, numpy.ascontiguousarray,
+                                    numpy.asfortranarray))
 
 
-cdef object NOT_AN_ARRAY = "object __array__ method not producing an array"
+cdef bint holds_objects(object function, tuple args, object result):
+    """Whether NumPy made an object array of lists: then it shall find the npx arrays themselves in them."""
+    if type(result) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>result) != cnp.NPY_OBJECT:
+        return False
+    return len(args) > 0 and isinstance(args[0], (list, tuple)) and function in FROM_LISTS
 
 
-def make_wrapper(function, elsewhere, written=None):
+def make_wrapper(function, elsewhere, written=None, overridden=None):
     """A function of npx arrays that calls a NumPy function.
 
     Parameters
@@ -125,6 +151,9 @@ def make_wrapper(function, elsewhere, written=None):
     written : callable, optional
         ``written(function, args, kwargs)`` gives the arrays that the function writes into; what tapes have saved of
         them is copied first.
+    overridden : callable, optional
+        ``overridden(function, args, kwargs)`` is called where an argument has an ``__array_function__``. It returns
+        whether that has answered the call, and what.
     """
 
     def wrapper(*args, **kwargs):
@@ -132,24 +161,33 @@ def make_wrapper(function, elsewhere, written=None):
         cdef list positional = [unwrap(x, met) for x in <tuple>args]
         cdef dict named = <dict>kwargs
         if named:
-            if named.get("device", "cpu") not in ("cpu", None):
-                return on_device(wrapper, args, kwargs)
             named = {key: unwrap(x, met) for key, x in named.items()}
+        if met.foreign and overridden is not None:
+            answered, result = overridden(function, args, kwargs)
+            if answered:
+                return result
         if not met.host:
             return elsewhere(function, args, kwargs)
+        if named and named.get("device") is not None:
+            if named["device"] != "cpu":
+                return on_device(wrapper, args, kwargs)
+            if met.arrays is None:
+                met.arrays = []  # the host it is, whatever the default device
         if nsaved and written is not None:
             for x in written(function, args, kwargs):
                 protect_memory(payload(x))
         try:
             result = function(*positional, **named)
         except ValueError as error:
-            if NOT_AN_ARRAY not in str(error):
+            if not array_likes.is_refusal(error):
                 raise
-            again = [plain(x) for x in args]
-            again_named = {key: plain(x) for key, x in kwargs.items()}
-            if all([new is old for new, old in zip((*again, *again_named.values()), (*args, *kwargs.values()))]):
-                raise
-            return wrapper(*again, **again_named)
+            try:
+                result, given = array_likes.call(function, positional, named)
+            except array_likes.NotOnHost:
+                return wrapper(*array_likes.arrays(args), **array_likes.arrays(kwargs))
+            met.arrays = (met.arrays or []) + given
+        if met.arrays is not None and holds_objects(function, args, result):
+            result = array_likes.call(function, args, kwargs)[0]
         return rewrap(result, met)
 
     return wrapper
@@ -162,6 +200,13 @@ def on_device(function, args, kwargs):
     return function(*args, **{**kwargs, "device": "cpu"}).to_device(device)
 
 
+cpdef object wrap_made(object made):
+    """The npx array for a NumPy array that was made from no npx array: on the default device."""
+    return wrap(made) if place is None else place(made)
+
+
 def wrap_result(result):
-    """A NumPy result with npx arrays in place of NumPy's, in tuples and lists too."""
-    return rewrap(result, Arguments.__new__(Arguments))
+    """A NumPy result with npx arrays around NumPy's memory in place of its arrays, in tuples and lists too."""
+    cdef Arguments met = Arguments.__new__(Arguments)
+    met.arrays = []
+    return rewrap(result, met)

@@ -6,14 +6,16 @@ from its base to it; it reads when the owner's version has moved on, and writes 
 
 cimport cython
 cimport numpy as cnp
-from cpython.buffer cimport PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_FORMAT, PyObject_GetBuffer
 from cpython.object cimport PyObject, PyTypeObject
+import importlib
 import operator
 import weakref
+from abc import ABCMeta
 
 import numpy
 
-from npx.dispatch.interpreter import Clock, Tracer, on_stack_change, stack
+from npx.dispatch.interpreter import Tracer, on_stack_change
 from npx.dispatch.loops cimport (
     OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_TRUE_DIVIDE, OP_FLOOR_DIVIDE, OP_REMAINDER, OP_POWER, OP_BITAND, OP_BITOR,
     OP_BITXOR, OP_LSHIFT, OP_RSHIFT, OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE, OP_MATMUL, OP_NEG, OP_POS, OP_ABS,
@@ -28,28 +30,72 @@ cdef extern from "numpy/arrayobject.h":
     object PySequence_GetItem(object, Py_ssize_t)
     object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
     object PyArray_ToScalar(void* data, cnp.ndarray arr)
+    bint PyDataType_REFCHK(cnp.dtype)
 
 cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject*)
     void Py_SET_TYPE(object, PyTypeObject*)
     void Py_INCREF(object)
-    int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*) except -1
+    Py_ssize_t Py_REFCNT(object)
+    int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*)
+    void PyErr_Clear()
     Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t*, Py_ssize_t*, Py_ssize_t)
     Py_ssize_t PyNumber_AsSsize_t(object, PyObject*) except? -1
 
-cdef Py_ssize_t _now = 0     # Clock.now
-cdef bint _capturing = False  # some interpreter captures arrays older than itself
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define NPX_OF_THREAD static __declspec(thread)
+    #else
+    #define NPX_OF_THREAD static __thread
+    #endif
+    NPX_OF_THREAD int npx_capturing = 0;
+    NPX_OF_THREAD int npx_unsettled = 0;
+    """
+    int npx_capturing  # interpreters on this thread's stack that capture arrays older than themselves
+    int npx_unsettled  # interpreters of this thread whose tracers some arrays may hold
+
+cdef Py_ssize_t _now = 0     # the birth of the latest interpreter
+cdef int _capturing = 0      # `npx_capturing` of all threads: what fast paths look at first
+cdef int _transforming = 0   # threads that have unsettled interpreters
 cdef object _Tracer = Tracer
 cdef object slow = None      # npx.array.slow: every path that is not the fast one, see `install`
 cdef object ABSENT = object()
 
 
-def _watch_clock():
-    global _now, _capturing
-    _now, _capturing = Clock.now, Clock.capturing > 0
+def _watch(int capturing, int unsettled, Py_ssize_t birth):
+    """Follow the changes of this thread's stack of interpreters."""
+    global _now, _capturing, _transforming, npx_capturing, npx_unsettled
+    _now = max(_now, birth)
+    _capturing += capturing
+    npx_capturing += capturing
+    _transforming -= npx_unsettled > 0
+    npx_unsettled += unsettled
+    _transforming += npx_unsettled > 0
 
 
-on_stack_change.append(_watch_clock)
+on_stack_change.append(_watch)
+
+
+def forget_other_threads():
+    """Count no transforms but this thread's: there are no other threads (any more)."""
+    global _capturing, _transforming
+    _capturing, _transforming = npx_capturing, npx_unsettled > 0
+
+
+cdef inline bint _captures():
+    """Whether an interpreter of this thread captures arrays that are older than itself."""
+    return _capturing and npx_capturing
+
+
+cdef inline bint _settled_elsewhere():
+    """Whether no other thread runs a transform, whose tracers an array may hold for now."""
+    return _transforming == 0 or (_transforming == 1 and npx_unsettled)
+
+
+cdef Py_ssize_t _birth_while_captured():
+    """The birth of an array made while some thread captures: negative in the other threads."""
+    return _now if npx_capturing else -_now
 
 # Operators in the order of OpId and UnaryId.
 cdef list BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod,
@@ -69,15 +115,24 @@ UNARY_UFUNCS = ("negative", "positive", "absolute", "invert")
 cdef inline ndarray _new(object p):
     cdef ndarray r = ndarray.__new__(ndarray)
     r.data_ = p
-    r.birth = _now
+    r.birth = _birth_while_captured() if _capturing else _now
     return r
 
 
 cdef inline bint _plain(ndarray x):
     """Whether data_ can be used as it is, and is host memory."""
-    if type(x.data_) is not cnp.ndarray or _capturing:
+    if type(x.data_) is not cnp.ndarray or _captures():
         return False
     return x.base_ is None or (x.view_ is None and x.base_.home is None)
+
+
+cdef inline bint _direct(ndarray x):
+    """Whether NumPy's operators on its memory are those of `x`."""
+    return _plain(x) and not x.standard
+
+
+cdef inline bint _is_standard(object x):
+    return isinstance(x, ndarray) and (<ndarray>x).standard
 
 
 cdef inline object _view(ndarray x, object r):
@@ -89,6 +144,7 @@ cdef inline object _view(ndarray x, object r):
     base = cnp.get_array_base(<cnp.ndarray>r)  # gathered elements may be a view too, of memory of their own
     if base is not None and (base is x.data_ or base is cnp.get_array_base(<cnp.ndarray>x.data_)):
         v.base_ = x if x.base_ is None else x.base_
+        v.standard = x.standard
     return v
 
 
@@ -116,7 +172,9 @@ cdef object _basic_view(cnp.ndarray a, object k):
             if several:
                 item = (<tuple>k)[axis]
             if type(item) is slice:
-                PySlice_Unpack(item, &i, &stop, &step)
+                if PySlice_Unpack(item, &i, &stop, &step) < 0:
+                    PyErr_Clear()  # NumPy looks at all items first: another one may be no index at all
+                    return None
                 extent = PySlice_AdjustIndices(extent, &i, &stop, step)
                 if extent:
                     offset += i * stride
@@ -144,10 +202,10 @@ cdef object _basic_view(cnp.ndarray a, object k):
 
 
 cpdef object read(ndarray x):
-    """The payload that `x` holds now."""
-    if x.base_ is None and not _capturing:
-        return x.data_
+    """The payload that `x` holds now, for this thread."""
     if _plain(x):
+        return x.data_
+    if x.base_ is None and not _captures() and _settled_elsewhere():
         return x.data_
     return slow.read(x)
 
@@ -158,7 +216,7 @@ cpdef object payload(object x):
         return read(<ndarray>x)
     if type(x) is list or type(x) is tuple:
         return slow.stack_payload(x)
-    if _capturing and isinstance(x, cnp.ndarray):
+    if _captures() and isinstance(x, cnp.ndarray):
         return slow.captured(x)
     return x
 
@@ -184,6 +242,11 @@ cpdef object wrap_scalar(object p):
     return r
 
 
+cdef inline object _memory(ndarray x):
+    """What `x` holds, or held before another thread's transform lifted it."""
+    return x.data_ if x.home is None else x.home
+
+
 cpdef object wrap_like(object result, object inputs):
     """Wrap what a NumPy function returned, so that a result which aliases an input array knows its owner.
 
@@ -195,21 +258,23 @@ cpdef object wrap_like(object result, object inputs):
         The npx arrays that went in.
     """
     cdef ndarray x, r
-    cdef object base
+    cdef object base, held
     if type(result) is not cnp.ndarray:
         if type(result) is tuple or type(result) is list:
             return type(result)([wrap_like(item, inputs) for item in result])
         return wrap(result)
     for item in inputs:
-        if (<ndarray>item).data_ is result:
+        if _memory(<ndarray>item) is result:
             return item
     r = _new(result)
     base = (<object>result).base
     if base is not None:
         for item in inputs:
             x = <ndarray>item
-            if base is x.data_ or (base is getattr(x.data_, "base", None)):
+            held = _memory(x)
+            if base is held or (base is getattr(held, "base", None)):
                 r.base_ = x if x.base_ is None else x.base_
+                r.standard = x.standard
                 break
     return r
 
@@ -217,6 +282,13 @@ cpdef object wrap_like(object result, object inputs):
 cpdef bint on_host(object x):
     """Whether `x` is an npx array whose payload is host memory and may be used directly."""
     return isinstance(x, ndarray) and _plain(<ndarray>x)
+
+
+cpdef bint vouch(ndarray x, object host):
+    """Whether those who hold `x` may use `host`, its memory: it is kept from now on, whatever else `x` may come to hold."""
+    if x.exported is None:
+        x.exported = host
+    return x.exported is host
 
 
 def install(slow_paths, dict members):
@@ -228,8 +300,8 @@ def install(slow_paths, dict members):
 
 
 def capturing():
-    """Whether some interpreter captures the arrays that are older than itself."""
-    return _capturing
+    """Whether an interpreter of this thread captures the arrays that are older than itself."""
+    return _captures()
 
 
 cdef inline object _index(object k):
@@ -274,11 +346,11 @@ cdef object _apply(object function, object p, object q):
 cdef object _binary(int opid, object left, object right):
     cdef object r
     cdef ndarray a, b
-    if isinstance(left, ndarray) and _plain(<ndarray>left):
+    if isinstance(left, ndarray) and _direct(<ndarray>left):
         a = <ndarray>left
         if isinstance(right, ndarray):
             b = <ndarray>right
-            if _plain(b):
+            if _direct(b):
                 r = small_binary(opid, <cnp.ndarray>a.data_, <cnp.ndarray>b.data_)
                 if r is None:
                     r = _apply(BINARY[opid], a.data_, b.data_)
@@ -290,22 +362,24 @@ cdef object _binary(int opid, object left, object right):
             return _new(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_host_operand(right):
             return wrap(_apply(BINARY[opid], a.data_, right))
-    elif _is_number(left) and isinstance(right, ndarray) and _plain(<ndarray>right):
+    elif _is_number(left) and isinstance(right, ndarray) and _direct(<ndarray>right):
         b = <ndarray>right
         r = small_binary_scalar(opid, <cnp.ndarray>b.data_, left, True)
         if r is None:
             r = _apply(BINARY[opid], left, b.data_)
         return _new(r) if type(r) is cnp.ndarray else wrap(r)
-    elif isinstance(right, ndarray) and _is_host_operand(left) and _plain(<ndarray>right):
+    elif isinstance(right, ndarray) and _is_host_operand(left) and _direct(<ndarray>right):
         return wrap(_apply(BINARY[opid], left, (<ndarray>right).data_))
+    if _is_standard(left) or _is_standard(right):
+        return slow.standard.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
     return slow.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
 
 
 cdef object _inplace(int opid, ndarray x, object other):
     cdef object p, r
-    if _plain(x) and not x.scalar:
+    if _direct(x) and not x.scalar:
         p = x.data_
-        if isinstance(other, ndarray) and _plain(<ndarray>other):
+        if isinstance(other, ndarray) and _direct(<ndarray>other):
             protect(p)
             if small_inplace(opid, <cnp.ndarray>p, <cnp.ndarray>(<ndarray>other).data_):
                 return x
@@ -320,15 +394,30 @@ cdef object _inplace(int opid, ndarray x, object other):
             protect(p)
             INPLACE[opid](p, other)
             return x
+    if x.standard:
+        return slow.standard.inplace(INPLACE[opid], BINARY[opid], BINARY_UFUNCS[opid], x, other)
     return slow.inplace(INPLACE[opid], BINARY[opid], BINARY_UFUNCS[opid], x, other)
 
 
 cdef object _unary(int opid, ndarray x):
     cdef object r
-    if _plain(x):
+    if _direct(x):
         r = small_unary(opid, <cnp.ndarray>x.data_)
         return wrap(UNARY[opid](x.data_) if r is None else r)
-    return slow.unary(UNARY[opid], UNARY_UFUNCS[opid], x)
+    r = slow.unary(UNARY[opid], UNARY_UFUNCS[opid], x)
+    return slow.standard.adopt(r) if x.standard else r
+
+
+cdef bint _set_host(cnp.ndarray a, object k, object value) except -1:
+    """Write into host memory; False where NumPy refuses the index or the value."""
+    if type(value) is float or type(value) is int:
+        (<object>a)[k] = value
+        return True
+    try:
+        (<object>a)[k] = value
+    except ValueError:
+        return False
+    return True
 
 
 @cython.freelist(128)
@@ -345,7 +434,7 @@ cdef class ndarray:
 
     def __init__(self, *args, **kwargs):
         self.data_ = numpy.ndarray(*args, **{k: payload(v) for k, v in kwargs.items()})
-        self.birth = _now
+        self.birth = _birth_while_captured() if _capturing else _now
 
     def __add__(self, other): return _binary(OP_ADD, self, other)
     def __radd__(self, other): return _binary(OP_ADD, other, self)
@@ -415,8 +504,9 @@ cdef class ndarray:
     def __getitem__(self, k):
         cdef cnp.ndarray a
         cdef Py_ssize_t i, n
-        if not _plain(self):
-            return slow.getitem(self, k)
+        if not _direct(self):
+            r = slow.getitem(self, k)
+            return slow.standard.adopt(r) if self.standard else r
         a = <cnp.ndarray>self.data_
         if type(k) is int:
             try:
@@ -439,18 +529,29 @@ cdef class ndarray:
         r = None
         if type(k) is slice or type(k) is tuple:
             r = _basic_view(a, k)
-        return _view(self, a[k] if r is None else r)
+        if r is not None:
+            return _view(self, r)
+        try:
+            return _view(self, a[k])
+        except ValueError:
+            return slow.getitem(self, k)  # with what stands for objects of which `__array__` gives npx arrays
 
     def __setitem__(self, k, value):
         if _plain(self) and not self.scalar:
             index = k if type(k) is int or type(k) is slice else _index(k)
             if index is not ABSENT:
-                p = value if _is_number(value) else _index(value)
+                if _is_number(value) or PyDataType_REFCHK((<cnp.ndarray>self.data_).descr):
+                    p = value  # an object array holds npx arrays as they are
+                else:
+                    p = _index(value)
                 if p is not ABSENT:
                     protect(self.data_)
-                    (<object>self.data_)[index] = p
-                    return
+                    if _set_host(<cnp.ndarray>self.data_, index, p):
+                        return
         slow.setitem(self, k, value)
+
+    def __delitem__(self, k):
+        raise ValueError("cannot delete array elements")
 
     def __len__(self):
         p = read(self)
@@ -479,9 +580,15 @@ cdef class ndarray:
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
         host = slow.to_numpy(self)
-        if host.dtype.kind == "V":  # NumPy cannot read back every format that it writes: it shall take __array__
-            raise BufferError("structured arrays are exported by __array__")
+        if flags & PyBUF_FORMAT:
+            slow.check_buffer(host)
         PyObject_GetBuffer(host, buffer, flags)
+        if host is self.data_ and vouch(self, host):
+            buffer.obj = self
+
+    def resize(self, *new_shape, refcheck=True):
+        """Change shape and size of array in-place."""
+        slow.resize(self, new_shape, refcheck, Py_REFCNT(self))
 
     # --------------------------------------------------------------------------------------- hot attributes
     @property
@@ -493,6 +600,10 @@ cdef class ndarray:
     def shape(self, value):
         slow.set_shape(self, value)
 
+    @shape.deleter
+    def shape(self):
+        raise AttributeError("Cannot delete array shape")
+
     @property
     def dtype(self):
         """Data type of the elements."""
@@ -501,6 +612,10 @@ cdef class ndarray:
     @dtype.setter
     def dtype(self, value):
         slow.host_memory(self, "setting dtype").dtype = value
+
+    @dtype.deleter
+    def dtype(self):
+        raise AttributeError("Cannot delete array dtype")
 
     @property
     def ndim(self):
@@ -521,21 +636,44 @@ cdef class ndarray:
 
 
 # ------------------------------------------------------------------------------------------- the class, completed
-class NDArrayMeta(type):
-    """Makes ``isinstance(x, npx.ndarray)`` true for NumPy's arrays too."""
+cdef dict _unbound = {}  # name -> what the class gives for it: a member that takes NumPy's arrays too
+cdef object _unbound_names = frozenset(vars(numpy.ndarray)) - {"__doc__", "__hash__", "__class_getitem__"} | {"__init__"}
+
+
+class NDArrayMeta(ABCMeta):
+    """The class of `ndarray`, for which NumPy's arrays count as instances and subclasses are made by another module.
+
+    It derives from `ABCMeta`, so that a subclass can have abstract base classes too.
+    """
 
     __slots__ = ()
 
+    def __new__(meta, name, bases, namespace, **keywords):
+        return importlib.import_module("npx.array.subclass").make_class(meta, name, bases, namespace, keywords)
+
+    def __getattribute__(cls, name):
+        if cls is ndarray and name in _unbound_names:
+            found = _unbound.get(name)
+            if found is None:
+                own = (<dict>(<PyTypeObject*>ndarray).tp_dict).get(name)
+                found = _unbound[name] = importlib.import_module("npx.array.subclass").unbound(name, own)
+            return found
+        return type.__getattribute__(cls, name)
+
+    def __dir__(cls):
+        return dir(numpy.ndarray) if cls is ndarray else type.__dir__(cls)
+
     def __instancecheck__(cls, instance):
-        return type.__instancecheck__(cls, instance) or (
-            cls is ndarray and isinstance(instance, numpy.ndarray)
-        )
+        if type.__instancecheck__(cls, instance):
+            return True
+        also = numpy.ndarray if cls is ndarray else (<object>cls).__dict__.get("_npx_stands_for")
+        return ABCMeta.__instancecheck__(cls, instance) if also is None else isinstance(instance, also)
 
     def __subclasscheck__(cls, subclass):
-        return type.__subclasscheck__(cls, subclass) or (
-            cls is ndarray and type.__subclasscheck__(numpy.ndarray, subclass)
-        )
-
+        if type.__subclasscheck__(cls, subclass):
+            return True
+        also = numpy.ndarray if cls is ndarray else (<object>cls).__dict__.get("_npx_stands_for")
+        return ABCMeta.__subclasscheck__(cls, subclass) if also is None else issubclass(subclass, also)
 
 
 # A cdef class cannot name a metaclass; NDArrayMeta adds no state to `type`, so the swap is sound.

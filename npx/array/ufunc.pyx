@@ -11,12 +11,18 @@ from npx.array cimport pool
 from npx.array.ndarray cimport ndarray, on_host, payload, wrap
 from npx.dispatch.loops cimport binary_place, small_binary, small_binary_scalar, small_unary, unary_place
 
+import functools
 import importlib
+import types
 
 import numpy
 
+from npx.array import upward
+from npx.array.capi import add_members
 from npx.array.memory import protect_memory
+from npx.array.protocols import with_signature
 from npx.array.slow import is_host
+from npx.array.ufunc_overrides import gives_npx_array, override, overrides, with_converted
 
 cnp.import_array()
 
@@ -31,9 +37,20 @@ cdef extern from "Python.h":
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
     Py_ssize_t PyVectorcall_NARGS(size_t)
     void Py_INCREF(object)
+    void Py_SET_TYPE(object, object)
 
 #: method -> the place of `out` among its positional arguments; `at` writes into its first operand
 cdef dict OUT_PLACES = {"reduce": 3, "accumulate": 3, "reduceat": 4, "at": 0, "outer": -1}
+
+
+#: where results go that are made from no npx array: function of the NumPy array, or None for the host
+cdef object place = None
+
+
+def set_placement(function):
+    """As `npx.array.calling.set_placement`, for ufuncs."""
+    global place
+    place = function
 
 
 cdef object traced(str method):
@@ -64,9 +81,11 @@ cdef class ufunc:
     cdef int nin
     cdef int operands           # nin, or 0 where there is no fast path
     cdef vectorcallfunc vectorcall
+    cdef dict __dict__
 
     def __init__(self, numpy_ufunc):
         self.numpy = numpy_ufunc
+        vars(self).update(getattr(numpy_ufunc, "__dict__", ()))
         self.nin = numpy_ufunc.nin
         self.operands = self.nin if self.nin <= 2 and numpy_ufunc.nout == 1 else 0
         self.small = -1
@@ -158,13 +177,56 @@ cdef class ufunc:
 
     @property
     def __doc__(self):
-        return self.numpy.__doc__
+        return vars(self).get("__doc__", self.numpy.__doc__)
+
+    @__doc__.setter
+    def __doc__(self, value):
+        vars(self)["__doc__"] = value
+
+    @__doc__.deleter
+    def __doc__(self):
+        del vars(self)["__doc__"]
 
     def __repr__(self):
         return repr(self.numpy)
 
+    def __eq__(self, other):
+        return self is other or self.numpy is other
+
+    def __hash__(self):
+        return hash(self.numpy)
+
     def __reduce__(self):
         return lookup, (self.numpy,)
+
+
+def _forwarded(name, original):
+    """An attribute or method that NumPy's ufunc answers."""
+    if not isinstance(original, types.MethodDescriptorType):
+        return property(lambda self: getattr(self.numpy, name), doc=original.__doc__)
+
+    def method(self, *args, **kwargs):
+        return getattr(self.numpy, name)(*args, **kwargs)
+
+    method.__name__, method.__doc__ = name, original.__doc__
+    return with_signature(method, original)
+
+
+add_members(ufunc, {name: _forwarded(name, member) for name, member in vars(numpy.ufunc).items()
+                    if not name.startswith("_") and name not in vars(ufunc)})
+
+
+class UfuncMeta(type):
+    """Makes ``isinstance(f, npx.ufunc)`` true for NumPy's ufuncs too, and those of other packages."""
+
+    __slots__ = ()
+
+    def __instancecheck__(cls, instance):
+        return type.__instancecheck__(cls, instance) or isinstance(instance, numpy.ufunc)
+
+
+Py_INCREF(UfuncMeta)
+Py_SET_TYPE(ufunc, UfuncMeta)  # it adds no state to `type`, so the swap is sound
 
 
 # ------------------------------------------------------------------------------------------- calls
@@ -225,6 +287,9 @@ cdef object any_arguments(ufunc self, str method, PyObject* const* args, Py_ssiz
     if total > MOST:
         raise TypeError(f"{self.numpy.__name__}() got too many arguments")
     for i in range(total):
+        if is_foreign(<object>args[i]) and (i < n or names[i - n] == "out"):
+            return override(self, method or "__call__", *by_name(args, n, names))
+    for i in range(total):
         p = host_payload(<object>args[i])
         if p is NotImplemented:
             return traced_call(self, method, args, n, names)
@@ -232,20 +297,47 @@ cdef object any_arguments(ufunc self, str method, PyObject* const* args, Py_ssiz
         unwrapped[i + 1] = <PyObject*>p
     if nsaved:
         protect_outputs(self, method, alive, n, names)
-    if method is None:
-        result = PyObject_Vectorcall(self.numpy, unwrapped + 1, n, keywords)
-    else:
-        unwrapped[0] = <PyObject*>self.numpy
-        result = PyObject_VectorcallMethod(method, unwrapped, n + 1, keywords)
+    try:
+        if method is None:
+            result = PyObject_Vectorcall(self.numpy, unwrapped + 1, n, keywords)
+        else:
+            unwrapped[0] = <PyObject*>self.numpy
+            result = PyObject_VectorcallMethod(method, unwrapped, n + 1, keywords)
+    except ValueError as error:
+        if not any([gives_npx_array(x) for x in alive]):
+            raise
+        return with_converted(self, method or "__call__", *by_name(args, n, names))
+    if place is not None and all([as_given(p, <object>args[i]) for i, p in enumerate(alive)]):
+        return placed(wrap_given(result, [<object>args[i] for i in range(total)]))
     if names is None and n <= self.nin and type(result) is not tuple:
         return wrap_host(result)
     return wrap_given(result, [<object>args[i] for i in range(total)])
 
 
-cdef object traced_call(ufunc self, str method, PyObject* const* args, Py_ssize_t n, tuple names):
+cdef tuple by_name(PyObject* const* args, Py_ssize_t n, tuple names):
+    """The positional arguments, and a dict of the others."""
     cdef list positional = [<object>args[i] for i in range(n)]
-    cdef dict named = {} if names is None else {name: <object>args[n + i] for i, name in enumerate(names)}
+    return positional, {} if names is None else {name: <object>args[n + i] for i, name in enumerate(names)}
+
+
+cdef object traced_call(ufunc self, str method, PyObject* const* args, Py_ssize_t n, tuple names):
+    positional, named = by_name(args, n, names)
+    if any([isinstance(x, cnp.ndarray) and type(x) is not cnp.ndarray for x in positional]):
+        above = upward.module("overrides")
+        if above.first_subclass(positional, named) is not None:
+            function = self.numpy if method is None else getattr(self.numpy, method)
+            return above.with_subclass(function, positional, named)
     return traced(method)(self, *positional, **named)
+
+
+cdef bint is_foreign(object x):
+    """Whether an operand, or an output in a tuple, has an `__array_ufunc__` of its own."""
+    cdef object kind = type(x)
+    if kind is ndarray or kind is cnp.ndarray or x is None or cnp.PyArray_IsAnyScalar(x):
+        return False
+    if kind is tuple:
+        return any([is_foreign(item) for item in x])
+    return overrides(x)
 
 
 cdef object host_payload(object x):
@@ -279,6 +371,18 @@ cdef inline object wrap_host(object result):
     return wrap(result)
 
 
+cdef bint as_given(object p, object x):
+    """Whether an argument holds no npx array: it went to NumPy as it is."""
+    return p is x or (type(x) is tuple and all([as_given(q, y) for q, y in zip(p, x)]))
+
+
+cdef object placed(object result):
+    """What was made from no npx array, where new arrays go."""
+    if type(result) is tuple:
+        return tuple([placed(r) for r in result])
+    return place((<ndarray>result).data_) if type(result) is ndarray else result
+
+
 cdef object wrap_given(object result, list arguments):
     """Wrap what NumPy returned; an array that was given as output is returned itself."""
     cdef object x, y
@@ -292,6 +396,14 @@ cdef object wrap_given(object result, list arguments):
     return wrap_host(result)
 
 
+cdef object numpy_array_wrap = numpy.ndarray.__array_wrap__
+
+
+def array_wrap(self, array, context=None, return_scalar=False):
+    """``__array_wrap__`` of subclasses; see `numpy.ndarray.__array_wrap__`."""
+    return wrap(numpy_array_wrap(self, payload(array), context, return_scalar))
+
+
 # ------------------------------------------------------------------------------------------- NumPy's ufuncs and ours
 cdef dict _known = {}
 
@@ -302,7 +414,7 @@ def lookup(numpy_ufunc):
     if found is None:
         found = ufunc(numpy_ufunc)
         if "(vectorized)" not in numpy_ufunc.__name__:  # what frompyfunc makes lives no longer than its users
-            _known[numpy_ufunc] = found
+            found = _known.setdefault(numpy_ufunc, found)
     return found
 
 
@@ -310,12 +422,16 @@ def frompyfunc(func, /, nin, nout, **kwargs):
     return ufunc(numpy.frompyfunc(func, nin, nout, **kwargs))
 
 
-frompyfunc.__doc__ = numpy.frompyfunc.__doc__
+functools.update_wrapper(frompyfunc, numpy.frompyfunc, ("__doc__", "__text_signature__"))
 
 
-def array_ufunc(self, numpy_ufunc, method, *inputs, **kwargs):
-    """``ndarray.__array_ufunc__``: a ufunc of NumPy's was called with an npx array among its arguments."""
-    function = lookup(numpy_ufunc)
+def array_ufunc(self, called, method, *inputs, **kwargs):
+    """``ndarray.__array_ufunc__``: a ufunc was called with an npx array among its arguments."""
+    if any(map(is_foreign, inputs)) or is_foreign(kwargs.get("out")):
+        return NotImplemented
+    if type(called) is not ufunc and not isinstance(called, numpy.ufunc):
+        raise TypeError(f"__array_ufunc__ takes a ufunc first, not {called!r}")
+    function = called if type(called) is ufunc else lookup(called)
     return (function if method == "__call__" else getattr(function, method))(*inputs, **kwargs)
 
 
