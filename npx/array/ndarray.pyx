@@ -8,10 +8,8 @@ cimport cython
 cimport numpy as cnp
 from cpython.buffer cimport PyBUF_FORMAT, PyObject_GetBuffer
 from cpython.object cimport PyObject, PyTypeObject
-import importlib
 import operator
 import weakref
-from abc import ABCMeta
 
 import numpy
 
@@ -31,10 +29,10 @@ cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
     object PyArray_ToScalar(void* data, cnp.ndarray arr)
     bint PyDataType_REFCHK(cnp.dtype)
+    PyObject* PyDataType_METADATA(cnp.dtype)
 
 cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject*)
-    void Py_SET_TYPE(object, PyTypeObject*)
     void Py_INCREF(object)
     Py_ssize_t Py_REFCNT(object)
     int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*)
@@ -579,9 +577,16 @@ cdef class ndarray:
         return slow.to_numpy(self, dtype, copy)
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
-        host = slow.to_numpy(self)
+        cdef cnp.dtype descr
+        if _plain(self):
+            host = self.data_
+            protect(host)  # the receiver may write into it
+        else:
+            host = slow.to_numpy(self)
         if flags & PyBUF_FORMAT:
-            slow.check_buffer(host)
+            descr = (<cnp.ndarray>host).descr
+            if descr.type_num > cnp.NPY_CLONGDOUBLE or PyDataType_METADATA(descr) != NULL:
+                slow.check_buffer(host)
         PyObject_GetBuffer(host, buffer, flags)
         if host is self.data_ and vouch(self, host):
             buffer.obj = self
@@ -633,49 +638,3 @@ cdef class ndarray:
         if _plain(self):
             return _view(self, self.data_.T)
         return self.transpose()
-
-
-# ------------------------------------------------------------------------------------------- the class, completed
-cdef dict _unbound = {}  # name -> what the class gives for it: a member that takes NumPy's arrays too
-cdef object _unbound_names = frozenset(vars(numpy.ndarray)) - {"__doc__", "__hash__", "__class_getitem__"} | {"__init__"}
-
-
-class NDArrayMeta(ABCMeta):
-    """The class of `ndarray`, for which NumPy's arrays count as instances and subclasses are made by another module.
-
-    It derives from `ABCMeta`, so that a subclass can have abstract base classes too.
-    """
-
-    __slots__ = ()
-
-    def __new__(meta, name, bases, namespace, **keywords):
-        return importlib.import_module("npx.array.subclass").make_class(meta, name, bases, namespace, keywords)
-
-    def __getattribute__(cls, name):
-        if cls is ndarray and name in _unbound_names:
-            found = _unbound.get(name)
-            if found is None:
-                own = (<dict>(<PyTypeObject*>ndarray).tp_dict).get(name)
-                found = _unbound[name] = importlib.import_module("npx.array.subclass").unbound(name, own)
-            return found
-        return type.__getattribute__(cls, name)
-
-    def __dir__(cls):
-        return dir(numpy.ndarray) if cls is ndarray else type.__dir__(cls)
-
-    def __instancecheck__(cls, instance):
-        if type.__instancecheck__(cls, instance):
-            return True
-        also = numpy.ndarray if cls is ndarray else (<object>cls).__dict__.get("_npx_stands_for")
-        return ABCMeta.__instancecheck__(cls, instance) if also is None else isinstance(instance, also)
-
-    def __subclasscheck__(cls, subclass):
-        if type.__subclasscheck__(cls, subclass):
-            return True
-        also = numpy.ndarray if cls is ndarray else (<object>cls).__dict__.get("_npx_stands_for")
-        return ABCMeta.__subclasscheck__(cls, subclass) if also is None else issubclass(subclass, also)
-
-
-# A cdef class cannot name a metaclass; NDArrayMeta adds no state to `type`, so the swap is sound.
-Py_INCREF(NDArrayMeta)
-Py_SET_TYPE(ndarray, <PyTypeObject*>NDArrayMeta)
