@@ -7,6 +7,8 @@ kept in float32. Inside a compiled graph an index out of bounds cannot raise: re
 
 import abc
 import functools
+import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -100,6 +102,12 @@ def _on_magnitudes(f):
         return f(*(jnp.abs(v).astype(unsigned) for v in (x, y)))
 
     return of_magnitudes
+
+
+def _exp2(x):
+    if not jnp.iscomplexobj(x):
+        return jnp.exp2(x)
+    return jnp.exp(lax.complex(jnp.real(x) * math.log(2), jnp.imag(x) * math.log(2)))
 
 
 def _modf(x):
@@ -199,6 +207,7 @@ FUNCTIONS = {
     "divmod": _divmod,
     "dot": functools.partial(jnp.dot, **EXACT),
     "einsum": _einsum,
+    "exp2": _exp2,
     "float_power": _power,
     "floor_divide": lambda x, y: _divmod(x, y)[0],
     "gcd": _on_magnitudes(jnp.gcd),
@@ -223,6 +232,77 @@ FUNCTIONS |= {
     for name in ASSOCIATIVE
     for method, function in {"reduce": _reduce, "accumulate": _accumulate}.items()
 }
+
+
+# ---------------------------------------------------------------------------- complex numbers: cuts, infinities, NaN
+
+#: complex functions for which XLA's formulas lose the side of a branch cut, and make NaN where NumPy, as C99 says, gives
+#: a limit: by what they do with the sign of their argument. All of them take conjugates to conjugates.
+ODD = frozenset(f"{arc}{name}{h}" for arc in ("", "arc") for name in ("sin", "tan") for h in ("", "h"))
+EVEN = frozenset(("cos", "cosh"))
+NEITHER = frozenset(("arccos", "arccosh", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sqrt"))
+
+
+def _on_quadrant(function, name):
+    """A function of complex numbers from its values on the upper half-plane, or on a quadrant, by symmetry.
+
+    A zero's sign is the side of a branch cut: of what is left, only the side where the sign is positive.
+    """
+
+    def symmetric(x):
+        below = jnp.signbit(jnp.imag(x))
+        x = jnp.where(below, jnp.conj(x), x)
+        if name in NEITHER:
+            result = function(x)
+        else:
+            left = jnp.signbit(jnp.real(x))
+            result = function(jnp.where(left, -jnp.conj(x), x))
+            result = jnp.where(left, -jnp.conj(result) if name in ODD else jnp.conj(result), result)
+        return jnp.where(below, jnp.conj(result), result)
+
+    return symmetric
+
+
+#: numbers of each kind that `_kind` tells apart, in its order; finite ones in all quadrants
+SAMPLES = ((-numpy.inf,), (-0.5, -2.0, -4.0, -6.0), (-0.0,), (0.0,), (0.5, 2.0, 4.0, 6.0), (numpy.inf,), (numpy.nan,))
+
+
+def _kind(x):
+    """Which of `SAMPLES` the numbers of a real array belong to."""
+    zero = jnp.where(jnp.signbit(x), 2, 3)
+    finite = jnp.where(x == 0, zero, jnp.where(x > 0, 4, 1))
+    return jnp.where(jnp.isnan(x), 6, jnp.where(jnp.isinf(x), jnp.where(x > 0, 5, 0), finite))
+
+
+def _limits(ufunc):
+    """What NumPy gives for numbers with an infinite or NaN part, by the kinds of both parts, and where that is all.
+
+    Elsewhere the result depends on more than the kinds.
+    """
+    n = len(SAMPLES)
+    values, known = numpy.zeros((n, n), complex), numpy.zeros((n, n), bool)
+    for i, j in itertools.product(range(n), repeat=2):
+        if len(SAMPLES[i]) == len(SAMPLES[j]) == 1 or max(i, j) > 4 or min(i, j) == 0:
+            with numpy.errstate(all="ignore"):
+                results = [ufunc(numpy.complex128(complex(a, b))) for a in SAMPLES[i] for b in SAMPLES[j]]
+            known[i, j] = len(set(map(repr, results))) == 1
+            values[i, j] = results[0]
+    return values, known
+
+
+def _as_in_c(function, ufunc):
+    """A function that for complex numbers keeps to the side of branch cuts and to the limits that NumPy gives."""
+    limits = functools.cache(lambda: _limits(ufunc))
+    symmetric = _on_quadrant(function, ufunc.__name__)
+
+    def careful(x):
+        if not jnp.iscomplexobj(x):
+            return function(x)
+        values, known = limits()
+        kind = _kind(jnp.real(x)), _kind(jnp.imag(x))
+        return jnp.where(jnp.asarray(known)[kind], jnp.asarray(values.astype(x.dtype))[kind], symmetric(x))
+
+    return careful
 
 
 # ------------------------------------------------------------------------------------------- to the device and back
@@ -298,6 +378,8 @@ class Implementations(NumpyLike):
         if function is None or op.name in self.NOT_COMPILED:
             return function
         if op.name not in self.compiled:
+            if op.name in ODD | EVEN | NEITHER:
+                function = _as_in_c(function, op.spec)
             self.compiled[op.name] = _compiled(function)
         return self.compiled[op.name]
 

@@ -129,7 +129,7 @@ def place(host):
 
 place.where = get_default_device
 
-#: modules of NumPy whose arrays are of subclasses of `numpy.ndarray`, and so in host memory with all that belongs to them
+#: modules of NumPy for subclasses of `numpy.ndarray`, whose arrays are in host memory with all that belongs to them
 HOST_CODE = ("numpy.ma.", "numpy.matrixlib.", "numpy._core.records", "numpy._core.defchararray", "numpy._core.memmap")
 
 

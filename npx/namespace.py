@@ -16,6 +16,7 @@ import numpy
 
 from npx import numpy_layer, overrides, routing
 from npx.array import calling
+from npx.array.ndarray import ndarray
 
 #: NumPy's object -> module and name of what stands for it
 STANDS_FOR = {
@@ -31,13 +32,11 @@ STANDS_FOR = {
 #: functions that hand arrays to a function of the user: they run re-executed, so that it gets npx arrays
 CALLS_BACK = frozenset(("apply_along_axis", "apply_over_axes", "fromfunction", "mask_indices", "pad", "piecewise"))
 
-#: modules that always run re-executed: their functions share classes that hold arrays (poly1d) or are arrays (matrix)
-ALWAYS_LAYER = (
-    *("numpy.polynomial", "numpy.lib._polynomial_impl", "numpy.matrixlib", "numpy.ma", "numpy.lib.recfunctions"),
-    *("numpy._core.records", "numpy._core.defchararray", "numpy._core.memmap"),
-)
+#: modules that always run re-executed: their functions share classes that hold arrays (poly1d, Polynomial)
+ALWAYS_LAYER = ("numpy.polynomial", "numpy.lib._polynomial_impl")
 
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type(numpy.sum))
+_DISPATCHED = type(numpy.sum)
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, _DISPATCHED)
 _exposed = {}  # id of NumPy's object -> (that object, npx's)
 
 
@@ -77,7 +76,7 @@ def _expose(real, module):
         return _expose_function(real, module)
     if type(real).__module__.startswith("numpy"):  # an instance, such as numpy.r_
         again = numpy_layer.counterpart(real)
-        return real if again is None else again
+        return _expose_instance(real) if again is None else again
     return real
 
 
@@ -91,13 +90,44 @@ def _mirror_of(real):
 def _expose_class(real):
     if issubclass(real, (numpy.generic, numpy.dtype, tuple, BaseException)):
         return real
+    if issubclass(real, numpy.ndarray):
+        return importlib.import_module("npx.array.derived").derive(real) if _is_public(real) else real
     return numpy_layer.counterpart(real) or real
+
+
+def _is_public(cls):
+    """Whether a class is NumPy's, and no class of its tests."""
+    return cls.__module__.partition(".")[0] == "numpy" and ".tests" not in cls.__module__
+
+
+def _expose_instance(real):
+    """An instance that works as a function on arrays, such as ``numpy.ma.add``."""
+    kind = type(real)
+    if issubclass(kind, (numpy.ndarray, numpy.generic)) or not (callable(real) or hasattr(kind, "__getitem__")):
+        return real
+    return importlib.import_module("npx.array.derived").Functions(real)
 
 
 def _expose_function(real, module):
     if (numpy_layer.home(real) or "").startswith(ALWAYS_LAYER):
-        return numpy_layer.counterpart(real) or real
+        version = numpy_layer.counterpart(real)
+        return real if version is None else _dispatching(real, version) if type(real) is _DISPATCHED else version
     return make_wrapper(real, module)
+
+
+def _dispatching(real, version):
+    """A re-executed function for which an ``__array_function__`` among its arguments may answer, as for NumPy's."""
+
+    def function(*args, **kwargs):
+        if any(hasattr(type(x), "__array_function__") and type(x) is not ndarray for x in (*args, *kwargs.values())):
+            answered, result = overrides.dispatch(function, real, args, kwargs)
+            if answered:
+                return result
+        return version(*args, **kwargs)
+
+    functools.update_wrapper(function, version)
+    function.__wrapped__ = real
+    return function
 
 
 def behind(public):
@@ -114,7 +144,7 @@ def make_wrapper(function, module="npx"):
 
         def wrapper(*args, **kwargs):
             if any(map(_is_callback, (*args, *kwargs.values()))):
-                return routing.version_of(function)(*args, **kwargs)
+                return (routing.version_of(function) or direct)(*args, **kwargs)  # masked arrays have none
             return direct(*args, **kwargs)
 
     functools.update_wrapper(wrapper, function, (*functools.WRAPPER_ASSIGNMENTS, "__text_signature__"))

@@ -15,7 +15,7 @@ import types
 
 import numpy
 
-from npx.array.ndarray import ndarray, payload, wrap
+from npx.array.ndarray import ndarray, payload
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.locks import lock_for_all
 
@@ -30,16 +30,12 @@ MODULES = frozenset(
     linalg._linalg fft._helper fft._pocketfft
     polynomial polynomial._polybase polynomial.polynomial polynomial.polyutils polynomial.chebyshev polynomial.hermite
     polynomial.hermite_e polynomial.laguerre polynomial.legendre
-    matrixlib.defmatrix _core.records _core.defchararray _core.memmap lib.mixins lib.recfunctions
-    ma.core ma.extras ma.mrecords
+    lib.mixins
     """.split()
 )
 
 #: modules whose functions other modules call through npx's public ones, which know what to do where an op is missing
 CALL_LIBRARIES = ("numpy.linalg._linalg", "numpy.fft._pocketfft")
-
-#: module -> names whose objects stay NumPy's: what is compared by identity
-SHARED = {"numpy.ma.core": ("MaskedConstant", "masked", "masked_singleton")}
 
 #: module -> name -> the version in `npx.api` of a Python function that reaches below the array interface
 OVERRIDES = {}
@@ -70,7 +66,6 @@ def home(obj):
 def _home_of_class(cls):
     """The module that defines a class, which its methods know better than its `__module__`."""
     method = next((v for v in vars(cls).values() if isinstance(v, types.FunctionType)), None)
-    method = getattr(method, "_npx_version_of", method)  # of a protocol method, the one that was defined
     where = cls.__module__ if method is None else method.__globals__["__name__"]
     return where if isinstance(where, str) else None
 
@@ -127,11 +122,9 @@ class Layer(types.ModuleType):
             raise
         for name, version in OVERRIDES.get(self.__name__, {}).items():
             _override(self, name, version)
-        for name in SHARED.get(self.__name__, ()):
-            setattr(self, name, getattr(origin, name))
         for name, value in list(vars(self).items()):
-            if isinstance(value, type) and issubclass(value, (tuple, BaseException, numpy.generic)):
-                setattr(self, name, getattr(origin, name))  # classes of results, exceptions and scalars stay NumPy's
+            if isinstance(value, type) and issubclass(value, (tuple, BaseException)):
+                setattr(self, name, getattr(origin, name))  # result and exception classes stay NumPy's
             elif _is_defined_by(value, self):
                 value.__module__ = "npx" + value.__module__.removeprefix("numpy")  # where pickle finds it
         self._state = "done"
@@ -144,8 +137,7 @@ def _override(layer, name, version):
         setattr(layer, name, version)
         return
     cls = vars(layer)[owner]
-    if attribute in vars(cls):
-        setattr(cls, f"_npx{attribute}", vars(cls)[attribute])
+    setattr(cls, f"_npx{attribute}", vars(cls)[attribute])
     setattr(cls, attribute, version)
 
 
@@ -223,24 +215,6 @@ class _Rewrite(ast.NodeTransformer):
             return self._at(node, [f"globals().update(_npx_star({source!r}))"])
         return self._at(node, [f"{a.asname or a.name} = _npx_bind({source!r}, {a.name!r})" for a in node.names])
 
-    def visit_ClassDef(self, node):
-        """A class of arrays gets NumPy's own class as its last base, for code that asks `isinstance` of that."""
-        self.generic_visit(node)
-        if node.bases:
-            beside = ast.parse(f"_npx_beside({self.name!r}, {node.name!r})", mode="eval").body
-            node.bases.append(ast.Starred(beside, ast.Load()))
-            ast.fix_missing_locations(ast.copy_location(node.bases[-1], node))
-        return node
-
-    def visit_Call(self, node):
-        """A method of NumPy's own objects that gives or takes NumPy's arrays becomes a helper: see `METHODS`."""
-        self.generic_visit(node)
-        helper = METHODS.get((getattr(node.func, "attr", None), len(node.args)))
-        if helper is None:
-            return node
-        call = ast.Call(ast.Name(helper, ast.Load()), [node.func.value, *node.args], node.keywords)
-        return ast.fix_missing_locations(ast.copy_location(call, node))
-
     def visit_If(self, node):
         self.generic_visit(node)
         edit = EDITS.get((self.name, f"if {ast.unparse(node.test)}"))
@@ -308,36 +282,8 @@ def _code(origin):
     return compile(_Rewrite(origin.__name__, origin.__package__).visit(tree), origin.__file__, "exec")
 
 
-def beside(module_name, name):
-    """The base that a class of a re-executed module gets besides its own: NumPy's class, if that holds arrays."""
-    original = getattr(sys.modules[module_name], name, None)
-    return (original,) if isinstance(original, type) and issubclass(original, numpy.ndarray) else ()
-
-
-def as_array(x):
-    """``x.__array__()`` as a plain array of npx's; of a subclass it is NumPy's."""
-    return _expose(numpy.asarray)(x)
-
-
-def view(x, *args):
-    """``x.view(*args)``, also of a scalar or a NumPy array, to which the array class means nothing."""
-    if any(a is ndarray for a in args) and isinstance(x, (numpy.generic, numpy.ndarray)) and type(type(x)) is type:
-        return wrap(x.view(*(numpy.ndarray if a is ndarray else a for a in args)))
-    return x.view(*args)
-
-
 #: what rewritten code calls
-HELPERS = {
-    "_npx_bind": bind,
-    "_npx_star": star,
-    "_npx_check": check,
-    "_npx_beside": beside,
-    "_npx_asarray": as_array,
-    "_npx_view": view,
-}
-
-#: method and number of its arguments -> the helper that is called instead, with the object first
-METHODS = {("__array__", 0): "_npx_asarray", ("view", 1): "_npx_view", ("view", 2): "_npx_view"}
+HELPERS = {"_npx_bind": bind, "_npx_star": star, "_npx_check": check}
 
 
 # ----------------------------------------------------------------------------- what re-executed code does without

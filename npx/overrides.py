@@ -156,7 +156,7 @@ def _declarations(module):
     for node in ast.walk(ast.parse(inspect.getsource(module))):
         for decorator in getattr(node, "decorator_list", ()):
             declared = ast.unparse(decorator.func) if isinstance(decorator, ast.Call) else ""
-            if declared == "array_function_dispatch":
+            if declared.removeprefix("_") == "array_function_dispatch":  # some import it under a private name
                 found[node.name] = ast.unparse(decorator.args[0])
             elif declared == "array_function_from_c_func_and_dispatcher":
                 found[node.name] = _defined(node, module)

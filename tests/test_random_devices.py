@@ -1,6 +1,9 @@
 """Generators whose arrays are born on a device: NumPy's Philox, computed there."""
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy
 import pytest
@@ -261,3 +264,22 @@ def test_transforms_on_the_device(device, pair):
     check(device, *pair, np.vmap(lambda v: v + mine.random(2))(x), numpy.arange(3.0)[:, None] + numpys.random((3, 2)))
     gradient = np.grad(lambda s: mine.normal(s, s).sum())(x + 1.0)
     check(device, *pair, gradient, 1.0 + numpys.standard_normal(3))
+
+
+def test_one_of_several_devices():
+    """Arrays are born on the device that was named, in compiled functions too."""
+    code = """
+import numpy, npx as np
+rng = np.random.Generator(np.random.Philox(7), device="xla:1")
+compiled = np.jit(lambda: rng.random(3))
+drawn = [rng.random(3), rng.normal(size=3), compiled(), compiled()]
+numpys = numpy.random.Generator(numpy.random.Philox(7))
+for mine, expected in zip(drawn, [numpys.random(3), numpys.normal(size=3), numpys.random(3), numpys.random(3)]):
+    assert mine.device == "xla:1", mine.device
+    assert (numpy.asarray(mine) == expected).all()
+"""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "XLA_FLAGS": flags}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -100,7 +100,7 @@ TESTS = """
 '''
 >>> import numpy as np
 >>> type(np.ones(1)).__module__
-'npx.array.ndarray'
+'npx'
 '''
 import unittest
 import numpy as np
@@ -209,7 +209,7 @@ def test_names_of_the_user_are_bound_and_no_others(folder, include):
         "same": True,
         "real": ["numpy._core", "numpy", "numpy"],
         "star": True,
-        "result": "npx.array.ndarray",
+        "result": "npx",
         "pickle": "__main__",
         "installed": "npx" if include else "numpy",
     }
@@ -218,7 +218,7 @@ def test_names_of_the_user_are_bound_and_no_others(folder, include):
 def test_processes_of_multiprocessing(folder):
     code, out, err = npx(folder, "--device", "reference", "pools.py")
     assert code == 0, err
-    assert out.splitlines() == ["__mp_main__ [1, 2, 3] npx.array.ndarray reference"] * 2
+    assert out.splitlines() == ["__mp_main__ [1, 2, 3] npx reference"] * 2
 
 
 def test_loaders_of_others(folder):

@@ -15,6 +15,18 @@ from npx.dispatch.payloads import ops
 HOST = (numpy.ndarray, numpy.generic, bool, int, float, complex)
 
 
+@python_function("numpy.ma.core", "isMaskedArray")
+def is_masked_array(x):
+    """`numpy.ma.isMaskedArray`."""
+    return isinstance(x, numpy.ma.MaskedArray)
+
+
+@python_function("numpy.ma.core", "is_masked")
+def is_masked(x):
+    """`numpy.ma.is_masked`."""
+    return numpy.ma.is_masked(x)
+
+
 @python_function("numpy.lib._utils_impl", "_median_nancheck")
 def median_nancheck(data, result, axis):
     """Put NaN where the sorted `data` ends with one, without asking whether there are any."""

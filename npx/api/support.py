@@ -143,14 +143,14 @@ def cast(p, dtype):
     Raises
     ------
     TypeError
-        Objects are asked of a payload that cannot be split into them.
+        Objects are asked of a tracer, which cannot be split into them.
     """
     if isinstance(p, (bool, int, float, complex)):
         return numpy.asarray(p, dtype)
     if p.dtype == dtype:
         return p
-    if numpy.dtype(dtype).kind == "O" and not isinstance(p, (numpy.ndarray, numpy.generic)):
-        raise TypeError("an array that is being traced or lives on a device cannot become an array of objects")
+    if numpy.dtype(dtype).kind == "O" and isinstance(p, Tracer):
+        raise TypeError("an array that is being traced cannot become an array of objects")
     return op("astype")(p, dtype=numpy.dtype(dtype))
 
 

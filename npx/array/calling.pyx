@@ -196,6 +196,8 @@ def make_wrapper(function, elsewhere, written=None, overridden=None):
             met.arrays = (met.arrays or []) + given
         if met.arrays is not None and holds_objects(function, args, result):
             result = array_likes.call(function, args, kwargs)[0]
+        if named and result is not None and named.get("out") is result:
+            return kwargs["out"]
         return rewrap(result, met)
 
     return wrapper

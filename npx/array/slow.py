@@ -126,7 +126,9 @@ def _by_foreign(function, left, right):
     """
     p, q = (read(x) if type(x) is ndarray else x for x in (left, right))
     foreign = right if type(left) is ndarray else left
-    if stack() or isinstance(p, Tracer) or isinstance(q, Tracer) or "npx" in used_by(type(foreign)):
+    if stack() or isinstance(p, Tracer) or isinstance(q, Tracer):
+        return NotImplemented
+    if "npx" in used_by(type(foreign)) or isinstance(foreign, numpy.ndarray):
         return NotImplemented
     return function(p, q)
 

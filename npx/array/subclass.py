@@ -92,9 +92,6 @@ def make_class(meta, name, bases, namespace, keywords):
     own = {p: namespace.get(p, method) for p, method in inherited.items() if p in namespace or method is not None}
     needed = [base for protocol, base in _BASES.items() if isinstance(own.get(protocol), types.FunctionType)]
     namespace = {**namespace, **{protocol: _translated(protocol, method) for protocol, method in own.items()}}
-    original = bases[-1] if bases[-1] is not ndarray and bases[-1].__name__ == name else None
-    if original is not None and issubclass(original, numpy.ndarray) and not _is_host_subclass(original):
-        namespace["_npx_stands_for"] = original  # NumPy's class of this name, whose instances are instances of ours
     return ABCMeta.__new__(meta, name, _with_host_bases(bases, needed), namespace, **keywords)
 
 
@@ -135,7 +132,7 @@ class HostSubclass(numpy.ndarray, metaclass=NDArrayMeta):
 
     It leaves operators, indexing and the protocol methods to NumPy, so that they cost what they cost there. It has all
     members of ``numpy.ndarray`` itself: ``super()`` in a subclass shall find these, and not those of a class of NumPy's
-    that is a base as well (see `npx.numpy_layer.beside`).
+    that is a base as well (see `npx.array.derived`).
     """
 
     for _name, _value in vars(numpy.ndarray).items():

@@ -148,6 +148,25 @@ class MappedCall:
         return repr(self.call)
 
 
+class Beside:
+    """A host call with a last operand that it does not look at: its result is born where that is."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def __call__(self, *operands):
+        return self.call(*operands[:-1])
+
+    def __eq__(self, other):
+        return type(other) is Beside and self.call == other.call
+
+    def __hash__(self):
+        return hash(self.call)
+
+    def __repr__(self):
+        return repr(self.call)
+
+
 def same_state(a, b):
     """Whether two states of generators, nested dicts of numbers and arrays, are equal."""
     if isinstance(a, dict):

@@ -17,6 +17,7 @@ from npx.dispatch.debug import count_round_trip
 from npx.dispatch.payloads import reshape
 from npx.dispatch.registry import place
 from npx.ops.effects import HostCall
+from npx.transforms import draws
 
 from . import philox
 
@@ -72,10 +73,9 @@ def put(generator, name):
 
 
 def anchor(generator):
-    """Let the function that is being recorded run where the generator's arrays are to be born."""
+    """A payload where the generator's arrays are to be born, for a function that is recorded; None on the host."""
     device = target(generator)
-    if device != devices.HOST:
-        payload(_on_device(device))
+    return None if device == devices.HOST else payload(_on_device(device))
 
 
 @functools.cache
@@ -122,15 +122,17 @@ class InGraph:
     ----------
     recording : Recorder
     hidden : npx.random.states.State
+    beside : payload
+        That of `anchor`.
     """
 
-    def __init__(self, recording, hidden):
-        self.recording, self.hidden = recording, hidden
+    def __init__(self, recording, hidden, beside):
+        self.recording, self.hidden, self.beside = recording, hidden, beside
 
     def draw(self, function, n, bits, *static, limits=None):
         """As `Place.draw`; and the words count as drawn."""
         call = HostCall(TakeWords(self.hidden, n, bits))
-        words = self.recording.host_call(call, (), self.hidden)
+        words = draws.recorded(self.recording, call, [], self.hidden, self.beside)
         drawn = philox.blocks(words, philox.blocks_for(n, bits))
         outs = function(drawn, words, *([] if limits is None else [limits]), *static)
         return outs if isinstance(outs, tuple) else (outs,)
@@ -158,7 +160,7 @@ class TakeWords:
         return hash(self.what)
 
 
-def in_graph(generator, method, fixed, recording):
+def in_graph(generator, method, fixed, recording, beside):
     """The payload of a large draw as ops of the graph that is being recorded; None where the host draws.
 
     Parameters
@@ -168,11 +170,13 @@ def in_graph(generator, method, fixed, recording):
     fixed : dict
         Its arguments.
     recording : Recorder
+    beside : payload
+        That of `anchor`.
     """
     make, size = METHODS.get(method.__name__), _size(fixed.get("size"))
     if make is None or size is None or math.prod(size) < LARGE or not _draws_there(generator):
         return None
-    made = make(InGraph(recording, generator.hidden), **fixed)
+    made = make(InGraph(recording, generator.hidden, beside), **fixed)
     return None if made is None else payload(made)
 
 

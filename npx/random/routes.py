@@ -156,13 +156,12 @@ class Draw:
     def perform(self, call, operands=None):
         """The payload that a host call gives, by default on the operands of this draw: drawn now, or recorded."""
         operands, recording = self.operands.values() if operands is None else operands, recorder()
-        if recording is not None:
-            on_device.anchor(self.generator)
-            if not operands and not self.varied and self.out is None and draws.only_recorded():
-                p = on_device.in_graph(self.generator, self.method, self.fixed, recording)
-                if p is not None:
-                    return p
-        return draws.perform(call, operands, self.generator.hidden, on_device.put(self.generator, self.name))
+        beside = None if recording is None else on_device.anchor(self.generator)
+        if beside is not None and not operands and not self.varied and self.out is None and draws.only_recorded():
+            p = on_device.in_graph(self.generator, self.method, self.fixed, recording, beside)
+            if p is not None:
+                return p
+        return draws.perform(call, operands, self.generator.hidden, on_device.put(self.generator, self.name), beside)
 
     def deliver(self, p):
         """The result for a payload: a new array or scalar, or what the method writes into."""

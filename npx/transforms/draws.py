@@ -11,7 +11,7 @@ import threading
 import numpy
 
 from npx.dispatch.interpreter import stack
-from npx.ops.effects import MappedCall, as_payload
+from npx.ops.effects import Beside, MappedCall, as_payload
 
 from .recording import Inline
 from .values import host_value
@@ -101,7 +101,7 @@ def _draws_each(interpreter):
     return isinstance(interpreter, BatchInterpreter) and interpreter.draws_each and not interpreter.calls
 
 
-def perform(call, operands, state, put=None):
+def perform(call, operands, state, put=None, beside=None):
     """What a host call that draws gives under the active transforms.
 
     Parameters
@@ -113,6 +113,8 @@ def perform(call, operands, state, put=None):
         What the call changes: an object with attributes `state` and `seeded`.
     put : callable, optional
         ``put(payload)`` brings an array from the host to where it is to be.
+    beside : payload, optional
+        Where the result of a recorded call is to be.
 
     Returns
     -------
@@ -123,7 +125,7 @@ def perform(call, operands, state, put=None):
     if repeated is not None:
         out, mapped = repeated.again(mapped)
     elif recorder is not None:
-        out = recorder.host_call(call, operands, state)
+        out = recorded(recorder, call, operands, state, beside)
     else:
         out = as_payload(call(*(host_value(o, repr(call)) for o in operands)))
         out = out if put is None else put(out)
@@ -135,6 +137,13 @@ def perform(call, operands, state, put=None):
     for interpreter in reversed(mapped):
         out = BatchTracer(interpreter, out)
     return out
+
+
+def recorded(recorder, call, operands, state, beside):
+    """Record a host call; its result is born beside a payload, unless that is None."""
+    if beside is not None:
+        call, operands = Beside(call), [*operands, beside]
+    return recorder.host_call(call, operands, state)
 
 
 def _by_element(call, operands, state):
