@@ -236,8 +236,8 @@ FUNCTIONS |= {
 
 # ---------------------------------------------------------------------------- complex numbers: cuts, infinities, NaN
 
-#: complex functions for which XLA's formulas lose the side of a branch cut, and make NaN where NumPy, as C99 says, gives
-#: a limit: by what they do with the sign of their argument. All of them take conjugates to conjugates.
+#: complex functions for which XLA's formulas lose the side of a branch cut, and make NaN where NumPy, as C99 says,
+#: gives a limit: by what they do with the sign of their argument. All of them take conjugates to conjugates.
 ODD = frozenset(f"{arc}{name}{h}" for arc in ("", "arc") for name in ("sin", "tan") for h in ("", "h"))
 EVEN = frozenset(("cos", "cosh"))
 NEITHER = frozenset(("arccos", "arccosh", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sqrt"))

@@ -223,3 +223,24 @@ def test_device_argument_and_to_device():
     with pytest.raises(ValueError, match="nonsense"):
         np.ones(2, device="nonsense")
     assert devices.devices()[0] == "cpu" and "xla:0" in devices.devices()
+
+
+# ------------------------------------------------------------------------------------------- complex numbers on XLA
+NUMBERS = (-numpy.inf, -7.0, -2.0, -0.5, -0.0, 0.0, 0.5, 2.0, 7.0, numpy.inf, numpy.nan)
+COMPLEX_FUNCTIONS = [
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", ["complex128", "complex64"])
+@pytest.mark.parametrize("name", COMPLEX_FUNCTIONS)
+def test_branch_cuts_and_limits(name, dtype):
+    """On both sides of the cuts, which the sign of a zero tells apart, and with infinite and NaN parts."""
+    x = numpy.array([complex(a, b) for a in NUMBERS for b in NUMBERS], dtype)
+    want = getattr(numpy, name)(x)
+    got = numpy.asarray(getattr(np, name)(np.asarray(x, device="xla")))
+    assert got.dtype == want.dtype
+    numpy.testing.assert_allclose(got.real, want.real, rtol=1e-6, atol=1e-6)
+    numpy.testing.assert_allclose(got.imag, want.imag, rtol=1e-6, atol=1e-6)

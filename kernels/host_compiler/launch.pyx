@@ -18,6 +18,16 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(object)
 
 
+cdef extern from "<fenv.h>" nogil:
+    enum:
+        FE_DIVBYZERO
+        FE_OVERFLOW
+        FE_UNDERFLOW
+        FE_INVALID
+    int fetestexcept(int)
+    int feclearexcept(int)
+
+
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(
         PyTypeObject* type, cnp.dtype descr, int ndim, cnp.npy_intp* dims, cnp.npy_intp* strides, void* data, int flags,
@@ -38,6 +48,10 @@ cdef int64_t GRAIN = 64
 #: results of this many bytes are used again
 cdef int64_t RECYCLED_LEAST = 65536
 cdef int64_t RECYCLED_MOST = 67108864
+
+#: what `numpy.errstate` calls them -> the processor's flags
+FLAGS = {"divide": FE_DIVBYZERO, "over": FE_OVERFLOW, "under": FE_UNDERFLOW, "invalid": FE_INVALID}
+cdef int ALL_FLAGS = FE_DIVBYZERO | FE_OVERFLOW | FE_UNDERFLOW | FE_INVALID
 
 cdef object numpy_empty = numpy.empty
 cdef object _pool = None
@@ -110,6 +124,26 @@ cdef class Kernel:
         self.extent, self.cost, self.partial = extent, cost, partial
 
 
+cdef inline void clear_flags() noexcept nogil:
+    """Forget what this thread's flags say; reading them is far cheaper than clearing them."""
+    if fetestexcept(ALL_FLAGS):
+        feclearexcept(ALL_FLAGS)
+
+
+cdef class Flags:
+    """The floating-point flags that the kernels of one frame have raised since they were last asked for."""
+
+    cdef int raised
+
+    def take(self):
+        """The names of the flags, and forget them; None for no flags."""
+        if self.raised == 0:
+            return None
+        names = [name for name, flag in FLAGS.items() if self.raised & flag]
+        self.raised = 0
+        return names
+
+
 cdef class Launch:
     """A kernel bound to the arrays of one frame.
 
@@ -118,17 +152,21 @@ cdef class Launch:
     kernel : Kernel
     operands : tuple
         For each operand (array, byte offset), or (k, byte offset) for the k-th argument of the call.
+    flags : Flags
+        Of the frame.
     """
 
     cdef Kernel kernel
+    cdef Flags flags
     cdef tuple operands
     cdef char** pointers
     cdef int count, dynamic
     cdef int* slots
     cdef int64_t* offsets
 
-    def __init__(self, Kernel kernel, tuple operands):
+    def __init__(self, Kernel kernel, tuple operands, Flags flags):
         cdef int k
+        self.flags = flags
         self.kernel, self.operands, self.count, self.dynamic = kernel, operands, len(operands), 0
         self.pointers = <char**>malloc((self.count + 1) * sizeof(char*))
         self.slots = <int*>malloc((self.count + 1) * sizeof(int))
@@ -160,6 +198,7 @@ cdef class Launch:
                     self.pointers[k] = (
                         <char*>cnp.PyArray_DATA(<cnp.ndarray?>arrays[self.slots[k]]) + self.offsets[k]
                     )
+        clear_flags()
         if kernel.cost < HOLD_LOCK:
             kernel.entry(self.pointers, kernel.block, 0, kernel.extent)
         elif kernel.cost < SPLIT or THREADS == 1 or kernel.extent < 2 * GRAIN:
@@ -167,6 +206,7 @@ cdef class Launch:
                 kernel.entry(self.pointers, kernel.block, 0, kernel.extent)
         else:
             self.share()
+        self.flags.raised |= fetestexcept(ALL_FLAGS)
 
     cdef share(self):
         """Run the kernel on several threads, this one among them."""
@@ -184,9 +224,12 @@ cdef class Launch:
         shares[0]()
         for future in futures:
             future.result()
-        for k, ufunc, results in partials:
-            joined = numpy.asarray(ufunc.reduce(results), results.dtype)
-            memcpy(self.pointers[<int>k], cnp.PyArray_DATA(<cnp.ndarray>joined), results.itemsize)
+        for share in shares:
+            self.flags.raised |= (<Share>share).raised
+        with numpy.errstate(all="ignore"):  # flags are looked at when all is done
+            for k, ufunc, results in partials:
+                joined = numpy.asarray(ufunc.reduce(results), results.dtype)
+                memcpy(self.pointers[<int>k], cnp.PyArray_DATA(<cnp.ndarray>joined), results.itemsize)
 
 
 cdef class Share:
@@ -196,6 +239,7 @@ cdef class Share:
     cdef char** pointers
     cdef int64_t low, high
     cdef object partials
+    cdef int raised  # flags belong to the thread that runs
 
     cdef prepare(self, Launch launch, int64_t low, int64_t high, partials, int number):
         self.launch, self.low, self.high, self.partials = launch, low, high, partials
@@ -212,7 +256,9 @@ cdef class Share:
     def __call__(self):
         cdef Kernel kernel = self.launch.kernel
         with nogil:
+            clear_flags()
             kernel.entry(self.pointers, kernel.block, self.low, self.high)
+            self.raised = fetestexcept(ALL_FLAGS)
 
 
 cdef class Fresh:

@@ -3,6 +3,7 @@
 import numpy
 
 from npx.dispatch.debug import STAGES, log
+from npx.kernels.host_compiler.complaints import Complaints
 from npx.kernels.host_compiler.fuse import partition
 from npx.kernels.host_compiler.launch import all_plain
 from npx.kernels.host_compiler.layout import contiguous_strides
@@ -36,7 +37,7 @@ class Compiled:
     def __init__(self, graph):
         self.graph, self.units = graph, partition(graph)
         self.specs = tuple(None if v.aval.weak else (v.aval.shape, v.aval.dtype) for v in graph.inputs)
-        self.programs = {}
+        self.programs, self.complaints = {}, Complaints(graph)
         self.plain = self.program([s and contiguous_strides(s[0], s[1].itemsize) for s in self.specs])
 
     def __call__(self, args):
@@ -59,7 +60,7 @@ class Compiled:
         plan = Plan(self.graph, self.units, strides)
         if "jit" in STAGES:
             log("jit", f"{self.graph}\n{len(plan.steps)} steps, {plan.arena} bytes of arena")
-        return Program(plan, self.graph.name)
+        return Program(plan, self.graph.name, self.complaints.hear)
 
 
 def _as_array(payload, shape, dtype):

@@ -10,7 +10,7 @@ from npx.dispatch.abstract import Hole, Mask, Slice
 from npx.dispatch.debug import log
 from npx.kernels.host_compiler.arena import ALIGNMENT
 from npx.kernels.host_compiler.engine import engine
-from npx.kernels.host_compiler.launch import Fresh, Kernel, Launch, fresh, view
+from npx.kernels.host_compiler.launch import Flags, Fresh, Kernel, Launch, fresh, view
 from npx.kernels.host_compiler.layout import Layout
 from npx.kernels.host_compiler.scalars import REDUCTIONS
 from npx.kernels.host_compiler.steps import (
@@ -33,6 +33,7 @@ LARGEST_KEPT_ARENA = 1 << 28
 WORTH_DROPPING = 1 << 16
 
 GLOBALS = {
+    "Flags": Flags,
     "Fresh": Fresh,
     "Launch": Launch,
     "add": numpy.add,
@@ -52,9 +53,12 @@ class Program:
     plan : Plan
     name : str
         For tracebacks and logs.
+    complain : callable
+        ``complain(args, flags)`` is called after a call in which floating-point flags were raised.
     """
 
-    def __init__(self, plan, name):
+    def __init__(self, plan, name, complain):
+        self.complain = complain
         self.filename = f"<npx {name}>"
         self.arena = plan.arena
         self.frames = []
@@ -67,17 +71,22 @@ class Program:
 
     def __call__(self, args):
         try:
-            run = self.frames.pop()
+            frame = self.frames.pop()
         except IndexError:
-            run = self.frame()
+            frame = self.frame()
+        run, flags = frame
         try:
-            return run(args)
+            results = run(args)
         except Exception as error:
             self.annotate(error)
             raise
         finally:
+            raised = flags.take()
             if self.arena <= LARGEST_KEPT_ARENA:
-                self.frames.append(run)
+                self.frames.append(frame)
+        if raised is not None:
+            self.complain(args, raised)
+        return results
 
     def frame(self):
         memory = numpy.empty(self.arena + ALIGNMENT, numpy.uint8)
@@ -129,10 +138,10 @@ class Writer:
         inputs = ", ".join(
             f"p{k}" if isinstance(place, PythonInput) else f"x{k}" for k, place in enumerate(self.plan.inputs)
         )
-        head = ["def make(arena):", *(f"    {line}" for line in self.setup), "    def run(args):"]
+        head = ["def make(arena):", "    flags = Flags()", *(f"    {line}" for line in self.setup), "    def run(args):"]
         if inputs:
             head.append(f"        {inputs}, = args")
-        body = [*(f"        {line}" for line in self.lines), f"        return [{outputs}]", "    return run", ""]
+        body = [*(f"        {line}" for line in self.lines), f"        return [{outputs}]", "    return run, flags", ""]
         notes = {len(head) + k: note for k, note in enumerate(self.notes, 1) if note}
         return "\n".join(head + body), notes
 
@@ -278,7 +287,7 @@ class Writer:
                 dynamic.append(base)
             bound.append(f"({dynamic.index(base)}, {layout.offset})")
         name = self.name("k")
-        self.setup.append(f"{name} = Launch({self.bind('kernel', kernel)}, ({', '.join(bound)},))")
+        self.setup.append(f"{name} = Launch({self.bind('kernel', kernel)}, ({', '.join(bound)},), flags)")
         self.line(f"{name}({', '.join(dynamic)})")
 
     def call(self, step):

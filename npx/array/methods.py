@@ -65,8 +65,8 @@ def view(self, *args, **kwargs):
         A subclass is asked for, and a transform that cannot give the array's value traces it.
     """
     own = _view_as_it_is if type(self) is ndarray else _view_of_subclass
-    if not any(isinstance(x, type) for x in (*args, *kwargs.values())):
-        return own(self, *args, **kwargs)
+    if not kwargs and (not args or (len(args) == 1 and not isinstance(args[0], type))):
+        return own(self, *args)
     args = [numpy.ndarray if x is ndarray else x for x in args]
     kwargs = {key: numpy.ndarray if x is ndarray else x for key, x in kwargs.items()}
     kinds = [x for x in (*args, *kwargs.values()) if isinstance(x, type) and issubclass(x, numpy.ndarray)]

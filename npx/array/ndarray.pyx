@@ -593,7 +593,7 @@ cdef class ndarray:
 
     def resize(self, *new_shape, refcheck=True):
         """Change shape and size of array in-place."""
-        slow.resize(self, new_shape, refcheck, Py_REFCNT(self))
+        return slow.resize(self, new_shape, refcheck, Py_REFCNT(self))
 
     # --------------------------------------------------------------------------------------- hot attributes
     @property

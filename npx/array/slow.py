@@ -4,6 +4,7 @@ Either everything is on the host after all (lists, foreign objects, views of set
 tracer or device array takes part: the call goes to the ufunc or the indexing op.
 """
 
+import functools
 import importlib
 import operator
 import sys
@@ -359,18 +360,24 @@ def set_shape(x, shape):
 
 
 def resize(x, shape, refcheck, references):
-    """``x.resize(*shape)``, which NumPy refuses where the memory moves and may be known to somebody else.
-
-    Of the `references` to `x` three say nothing: those of a variable, of the call, and of its tuple of arguments.
-    """
+    """``x.resize(*shape)``, which NumPy refuses where the memory moves and may be known to somebody else."""
+    if shape and shape[0] is _unshared_references:
+        return references
     p = read(x)
     if not isinstance(p, numpy.ndarray):
         raise ValueError("cannot resize an array that is not in host memory; np.resize makes a new one")
     own = 3 + (x.exported is p)  # the holder, this frame, the call
-    shared = references > 3 or sys.getrefcount(p) > own or x.base_ is not None or weakref.getweakrefcount(x)
+    shared = references > _unshared_references() or sys.getrefcount(p) > own or x.base_ is not None
+    refcheck = operator.index(refcheck) and (shared or weakref.getweakrefcount(x) > 0)
     protect_memory(p)
-    refcheck = operator.index(refcheck) and bool(shared)  # to NumPy p itself is always shared
-    p.resize(*map(payload, shape), refcheck=refcheck)
+    p.resize(*map(payload, shape), refcheck=refcheck)  # to NumPy p itself is always shared
+
+
+@functools.cache
+def _unshared_references():
+    """The references to an array in `resize` where only a variable names it, as this Python counts them."""
+    x = wrap(numpy.empty(0))
+    return x.resize(_unshared_references)
 
 
 core.install(sys.modules[__name__], importlib.import_module("npx.array.methods").members())

@@ -170,7 +170,10 @@ cdef class ufunc:
         return call_method(self, "at", args, kwargs)
 
     def __getattr__(self, name):
-        return getattr(self.numpy, name)
+        value = getattr(self.numpy, name)
+        if name == "__signature__":  # NumPy makes it when it is first asked for, and keeps it here
+            vars(self)[name] = value
+        return value
 
     def __dir__(self):
         return dir(self.numpy)
