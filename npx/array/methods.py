@@ -3,6 +3,7 @@
 On the host a method unwraps, calls NumPy's and wraps; on tracers and device arrays its counterpart in `npx.api` runs.
 """
 
+import functools
 import sys
 import types
 
@@ -36,7 +37,8 @@ def _method(name):
         return args[:1] if name in WRITERS else out if type(out) is tuple else () if out is None else (out,)
 
     method = make_wrapper(original, elsewhere, written)
-    method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", original.__doc__
+    functools.update_wrapper(method, original)
+    method.__module__ = ndarray.__module__
     return method
 
 

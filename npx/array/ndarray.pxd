@@ -1,3 +1,5 @@
+cimport numpy as cnp
+
 cdef class ndarray:
     cdef public object data_      # the payload; of a view, as of `version`
     cdef public ndarray base_     # views: the array they look into; None for owners
@@ -7,6 +9,23 @@ cdef class ndarray:
     cdef public Py_ssize_t birth    # the interpreter clock at creation
     cdef public bint scalar         # stands for what NumPy would return as a scalar: immutable
     cdef object __weakref__
+
+cdef Py_ssize_t _now      # the interpreter clock
+cdef bint _capturing      # some interpreter captures arrays older than itself
+
+cdef inline ndarray new_array(object p):
+    """An npx array around a payload."""
+    cdef ndarray r = ndarray.__new__(ndarray)
+    r.data_ = p
+    r.birth = _now
+    return r
+
+
+cdef inline bint is_plain(ndarray x):
+    """Whether data_ can be used as it is, and is host memory."""
+    if type(x.data_) is not cnp.ndarray or _capturing:
+        return False
+    return x.base_ is None or (x.view_ is None and x.base_.home is None)
 
 cpdef object payload(object x)
 cpdef object wrap(object p)

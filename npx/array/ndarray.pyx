@@ -66,26 +66,12 @@ UNARY_UFUNCS = ("negative", "positive", "absolute", "invert")
 
 
 # ------------------------------------------------------------------------------------------- reading and wrapping
-cdef inline ndarray _new(object p):
-    cdef ndarray r = ndarray.__new__(ndarray)
-    r.data_ = p
-    r.birth = _now
-    return r
-
-
-cdef inline bint _plain(ndarray x):
-    """Whether data_ can be used as it is, and is host memory."""
-    if type(x.data_) is not cnp.ndarray or _capturing:
-        return False
-    return x.base_ is None or (x.view_ is None and x.base_.home is None)
-
-
 cdef inline object _view(ndarray x, object r):
     """A result of indexing the host array `x`: a view that knows its owner, a new array, or a scalar."""
     cdef ndarray v
     if type(r) is not cnp.ndarray:
         return r
-    v = _new(r)
+    v = new_array(r)
     base = cnp.get_array_base(<cnp.ndarray>r)  # gathered elements may be a view too, of memory of their own
     if base is not None and (base is x.data_ or base is cnp.get_array_base(<cnp.ndarray>x.data_)):
         v.base_ = x if x.base_ is None else x.base_
@@ -147,7 +133,7 @@ cpdef object read(ndarray x):
     """The payload that `x` holds now."""
     if x.base_ is None and not _capturing:
         return x.data_
-    if _plain(x):
+    if is_plain(x):
         return x.data_
     return slow.read(x)
 
@@ -166,18 +152,18 @@ cpdef object payload(object x):
 cpdef object wrap(object p):
     """An npx array around a payload; anything else, NumPy's scalars and subclasses among it, unchanged."""
     if type(p) is cnp.ndarray:
-        return _new(p)
+        return new_array(p)
     if isinstance(p, (numpy.generic, int, float, complex, numpy.ndarray, str, bytes)) or p is None:
         return p
     if isinstance(p, _Tracer) or slow.is_payload(p):
-        return _new(p)
+        return new_array(p)
     return p
 
 
 cpdef object wrap_scalar(object p):
     """Wrap a result that NumPy returns as a scalar: on a tracer or device array, a 0-d array that cannot be written."""
     if type(p) is cnp.ndarray:
-        return p[()] if (<cnp.ndarray>p).ndim == 0 else _new(p)
+        return p[()] if (<cnp.ndarray>p).ndim == 0 else new_array(p)
     r = wrap(p)
     if type(r) is ndarray and slow.ndim_of(p) == 0:
         (<ndarray>r).scalar = True
@@ -203,7 +189,7 @@ cpdef object wrap_like(object result, object inputs):
     for item in inputs:
         if (<ndarray>item).data_ is result:
             return item
-    r = _new(result)
+    r = new_array(result)
     base = (<object>result).base
     if base is not None:
         for item in inputs:
@@ -216,7 +202,7 @@ cpdef object wrap_like(object result, object inputs):
 
 cpdef bint on_host(object x):
     """Whether `x` is an npx array whose payload is host memory and may be used directly."""
-    return isinstance(x, ndarray) and _plain(<ndarray>x)
+    return isinstance(x, ndarray) and is_plain(<ndarray>x)
 
 
 def install(slow_paths, dict members):
@@ -235,7 +221,7 @@ def capturing():
 cdef inline object _index(object k):
     """An index or value without npx arrays, where all of them are on the host; ABSENT where one is not."""
     if isinstance(k, ndarray):
-        return (<ndarray>k).data_ if _plain(<ndarray>k) else ABSENT
+        return (<ndarray>k).data_ if is_plain(<ndarray>k) else ABSENT
     if type(k) is tuple:
         for item in <tuple>k:
             if type(item) is not slice and type(item) is not int and item is not None and item is not Ellipsis:
@@ -274,38 +260,38 @@ cdef object _apply(object function, object p, object q):
 cdef object _binary(int opid, object left, object right):
     cdef object r
     cdef ndarray a, b
-    if isinstance(left, ndarray) and _plain(<ndarray>left):
+    if isinstance(left, ndarray) and is_plain(<ndarray>left):
         a = <ndarray>left
         if isinstance(right, ndarray):
             b = <ndarray>right
-            if _plain(b):
+            if is_plain(b):
                 r = small_binary(opid, <cnp.ndarray>a.data_, <cnp.ndarray>b.data_)
                 if r is None:
                     r = _apply(BINARY[opid], a.data_, b.data_)
-                return _new(r) if type(r) is cnp.ndarray else wrap(r)
+                return new_array(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_number(right):
             r = small_binary_scalar(opid, <cnp.ndarray>a.data_, right, False)
             if r is None:
                 r = _apply(BINARY[opid], a.data_, right)
-            return _new(r) if type(r) is cnp.ndarray else wrap(r)
+            return new_array(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_host_operand(right):
             return wrap(_apply(BINARY[opid], a.data_, right))
-    elif _is_number(left) and isinstance(right, ndarray) and _plain(<ndarray>right):
+    elif _is_number(left) and isinstance(right, ndarray) and is_plain(<ndarray>right):
         b = <ndarray>right
         r = small_binary_scalar(opid, <cnp.ndarray>b.data_, left, True)
         if r is None:
             r = _apply(BINARY[opid], left, b.data_)
-        return _new(r) if type(r) is cnp.ndarray else wrap(r)
-    elif isinstance(right, ndarray) and _is_host_operand(left) and _plain(<ndarray>right):
+        return new_array(r) if type(r) is cnp.ndarray else wrap(r)
+    elif isinstance(right, ndarray) and _is_host_operand(left) and is_plain(<ndarray>right):
         return wrap(_apply(BINARY[opid], left, (<ndarray>right).data_))
     return slow.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
 
 
 cdef object _inplace(int opid, ndarray x, object other):
     cdef object p, r
-    if _plain(x) and not x.scalar:
+    if is_plain(x) and not x.scalar:
         p = x.data_
-        if isinstance(other, ndarray) and _plain(<ndarray>other):
+        if isinstance(other, ndarray) and is_plain(<ndarray>other):
             protect(p)
             if small_inplace(opid, <cnp.ndarray>p, <cnp.ndarray>(<ndarray>other).data_):
                 return x
@@ -325,7 +311,7 @@ cdef object _inplace(int opid, ndarray x, object other):
 
 cdef object _unary(int opid, ndarray x):
     cdef object r
-    if _plain(x):
+    if is_plain(x):
         r = small_unary(opid, <cnp.ndarray>x.data_)
         return wrap(UNARY[opid](x.data_) if r is None else r)
     return slow.unary(UNARY[opid], UNARY_UFUNCS[opid], x)
@@ -415,7 +401,7 @@ cdef class ndarray:
     def __getitem__(self, k):
         cdef cnp.ndarray a
         cdef Py_ssize_t i, n
-        if not _plain(self):
+        if not is_plain(self):
             return slow.getitem(self, k)
         a = <cnp.ndarray>self.data_
         if type(k) is int:
@@ -442,7 +428,7 @@ cdef class ndarray:
         return _view(self, a[k] if r is None else r)
 
     def __setitem__(self, k, value):
-        if _plain(self) and not self.scalar:
+        if is_plain(self) and not self.scalar:
             index = k if type(k) is int or type(k) is slice else _index(k)
             if index is not ABSENT:
                 p = value if _is_number(value) else _index(value)
@@ -515,7 +501,7 @@ cdef class ndarray:
     @property
     def T(self):
         """View of the transposed array."""
-        if _plain(self):
+        if is_plain(self):
             return _view(self, self.data_.T)
         return self.transpose()
 
