@@ -19,6 +19,7 @@ from npx.dispatch.loops cimport (
     OP_BITXOR, OP_LSHIFT, OP_RSHIFT, OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE, OP_MATMUL, OP_NEG, OP_POS, OP_ABS,
     OP_INVERT, small_binary, small_binary_scalar, small_inplace, small_inplace_scalar, small_unary,
 )
+from npx.dispatch.loops import BINARY_OPS, UNARY_OPS
 from npx.array cimport pool
 from npx.array.memory cimport protect
 
@@ -28,6 +29,7 @@ cdef extern from "numpy/arrayobject.h":
     object PySequence_GetItem(object, Py_ssize_t)
     object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
     object PyArray_ToScalar(void* data, cnp.ndarray arr)
+    object PyArray_Transpose(cnp.ndarray, void*)
 
 cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject*)
@@ -35,7 +37,10 @@ cdef extern from "Python.h":
     void Py_INCREF(object)
     int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*) except -1
     Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t*, Py_ssize_t*, Py_ssize_t)
-    Py_ssize_t PyNumber_AsSsize_t(object, PyObject*) except? -1
+    long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
+    tuple PyTuple_New(Py_ssize_t)
+    PyObject* PyLong_FromSsize_t(Py_ssize_t) except NULL
+    void PyTuple_SET_ITEM(tuple, Py_ssize_t, PyObject*)
 
 cdef Py_ssize_t _now = 0     # Clock.now
 cdef bint _capturing = False  # some interpreter captures arrays older than itself
@@ -59,10 +64,7 @@ cdef list INPLACE = [operator.iadd, operator.isub, operator.imul, operator.itrue
                      operator.ipow, operator.iand, operator.ior, operator.ixor, operator.ilshift, operator.irshift,
                      None, None, None, None, None, None, operator.imatmul]
 cdef list UNARY = [operator.neg, operator.pos, operator.abs, operator.invert]
-BINARY_UFUNCS = ("add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "bitwise_and",
-                 "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "less", "less_equal", "greater",
-                 "greater_equal", "equal", "not_equal", "matmul")
-UNARY_UFUNCS = ("negative", "positive", "absolute", "invert")
+cdef dict BINARY_UFUNCS = {**BINARY_OPS, OP_POWER: "power", OP_MATMUL: "matmul"}
 
 
 # ------------------------------------------------------------------------------------------- reading and wrapping
@@ -79,51 +81,77 @@ cdef inline object _view(ndarray x, object r):
 
 
 cdef enum:
-    MOST_AXES = 8  # of the arrays that `_basic_view` takes
+    MOST_AXES = 8  # of the arrays that `_basic_index` takes and gives
 
 
-cdef object _basic_view(cnp.ndarray a, object k):
-    """``a[k]`` for a slice, or a tuple of ints and slices that leaves an axis; None where NumPy has to do it."""
+cdef object _basic_index(cnp.ndarray a, object k):
+    """``a[k]`` for a slice, None, an ellipsis or a tuple of them and ints; None where NumPy has to do it."""
     cdef cnp.npy_intp dims[MOST_AXES]
     cdef cnp.npy_intp strides[MOST_AXES]
-    cdef cnp.npy_intp extent, stride, offset = 0
-    cdef Py_ssize_t i, stop, step, given = 1
-    cdef int axis, ndim = a.ndim, left = 0
-    cdef bint several = type(k) is tuple
-    cdef object item = k, r
-    cdef cnp.dtype descr
+    cdef cnp.npy_intp extent, offset = 0
+    cdef Py_ssize_t i, stop, step, n = 1, place
+    cdef int axis = 0, ndim = a.ndim, left = 0, rest = ndim, until, overflow = 0
+    cdef bint several = type(k) is tuple, all_ints = True
+    cdef object item = k
     if several:
-        given = len(<tuple>k)
-    if given > ndim or ndim > MOST_AXES:
+        n = len(<tuple>k)
+    if n + ndim > MOST_AXES:
         return None
-    for axis in range(ndim):
-        extent, stride = cnp.PyArray_DIM(a, axis), cnp.PyArray_STRIDE(a, axis)
-        if axis < given:
-            if several:
-                item = (<tuple>k)[axis]
-            if type(item) is slice:
-                PySlice_Unpack(item, &i, &stop, &step)
-                extent = PySlice_AdjustIndices(extent, &i, &stop, step)
-                if extent:
-                    offset += i * stride
-                stride *= step
-            elif type(item) is int:
-                i = PyNumber_AsSsize_t(item, NULL)  # clipped where it is too large: out of bounds all the same
-                if i < 0:
-                    i += extent
-                if not 0 <= i < extent:
-                    return None
-                offset += i * stride
-                continue
-            else:
+    for place in range(n):  # the axes that an ellipsis stands for, or that come after the items
+        if several:
+            item = (<tuple>k)[place]
+        if item is not None and item is not Ellipsis:
+            rest -= 1
+    if rest < 0:
+        return None
+    for place in range(n):
+        if several:
+            item = (<tuple>k)[place]
+        if type(item) is int:
+            extent = cnp.PyArray_DIM(a, axis)
+            i = PyLong_AsLongLongAndOverflow(item, &overflow)
+            if i < 0:
+                i += extent
+            if overflow or not 0 <= i < extent:
                 return None
-        dims[left], strides[left] = extent, stride
+            offset += i * cnp.PyArray_STRIDE(a, axis)
+            axis += 1
+            continue
+        all_ints = False
+        if type(item) is slice:
+            extent = cnp.PyArray_DIM(a, axis)
+            PySlice_Unpack(item, &i, &stop, &step)
+            extent = PySlice_AdjustIndices(extent, &i, &stop, step)
+            if extent:
+                offset += i * cnp.PyArray_STRIDE(a, axis)
+            dims[left], strides[left] = extent, step * cnp.PyArray_STRIDE(a, axis)
+            axis += 1
+            left += 1
+        elif item is None:
+            dims[left], strides[left] = 1, 0
+            left += 1
+        elif item is Ellipsis and rest >= 0:
+            until = axis + rest
+            rest = -1  # no second one
+            while axis < until:
+                dims[left], strides[left] = cnp.PyArray_DIM(a, axis), cnp.PyArray_STRIDE(a, axis)
+                left += 1
+                axis += 1
+        else:
+            return None
+    if all_ints and axis == ndim:
+        return PyArray_ToScalar(cnp.PyArray_BYTES(a) + offset, a) if cnp.PyArray_TYPE(a) <= cnp.NPY_CDOUBLE else None
+    for axis in range(axis, ndim):
+        dims[left], strides[left] = cnp.PyArray_DIM(a, axis), cnp.PyArray_STRIDE(a, axis)
         left += 1
-    if left == 0:
-        return None
-    descr = a.descr
+    return _memory_view(a, left, dims, strides, offset)
+
+
+cdef object _memory_view(cnp.ndarray a, int ndim, cnp.npy_intp* dims, cnp.npy_intp* strides, cnp.npy_intp offset):
+    """A NumPy array on the memory of `a`."""
+    cdef cnp.dtype descr = a.descr
     Py_INCREF(descr)
-    r = PyArray_NewFromDescr(<PyTypeObject*>cnp.ndarray, descr, left, dims, strides, cnp.PyArray_BYTES(a) + offset,
+    r = PyArray_NewFromDescr(<PyTypeObject*>cnp.ndarray, descr, ndim, dims, strides, cnp.PyArray_BYTES(a) + offset,
                              cnp.PyArray_FLAGS(a), NULL)
     cnp.set_array_base(r, a)
     return r
@@ -228,7 +256,10 @@ cdef inline object _index(object k):
                 return slow.host_sequence(k, ABSENT)
         return k
     if type(k) is list:
-        return slow.host_sequence(k, ABSENT)
+        for item in <list>k:
+            if not _is_number(item):
+                return slow.host_sequence(k, ABSENT)
+        return k
     return ABSENT if isinstance(k, _Tracer) else k
 
 
@@ -242,21 +273,6 @@ cdef inline bint _is_host_operand(object x):
     return type(x) is cnp.ndarray or cnp.PyArray_IsAnyScalar(x)
 
 
-cdef inline bint _is_large(object p):
-    return isinstance(p, cnp.ndarray) and cnp.PyArray_NBYTES(<cnp.ndarray>p) >= pool.LARGE
-
-
-cdef object _apply(object function, object p, object q):
-    """NumPy's operator on host operands; a large result comes from the pool."""
-    if not (_is_large(p) or _is_large(q)):
-        return function(p, q)
-    previous = pool.enter()
-    try:
-        return function(p, q)
-    finally:
-        pool.leave(previous)
-
-
 cdef object _binary(int opid, object left, object right):
     cdef object r
     cdef ndarray a, b
@@ -267,23 +283,23 @@ cdef object _binary(int opid, object left, object right):
             if is_plain(b):
                 r = small_binary(opid, <cnp.ndarray>a.data_, <cnp.ndarray>b.data_)
                 if r is None:
-                    r = _apply(BINARY[opid], a.data_, b.data_)
+                    r = pool.call_two(BINARY[opid], a.data_, b.data_)
                 return new_array(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_number(right):
             r = small_binary_scalar(opid, <cnp.ndarray>a.data_, right, False)
             if r is None:
-                r = _apply(BINARY[opid], a.data_, right)
+                r = pool.call_two(BINARY[opid], a.data_, right)
             return new_array(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_host_operand(right):
-            return wrap(_apply(BINARY[opid], a.data_, right))
+            return wrap(pool.call_two(BINARY[opid], a.data_, right))
     elif _is_number(left) and isinstance(right, ndarray) and is_plain(<ndarray>right):
         b = <ndarray>right
         r = small_binary_scalar(opid, <cnp.ndarray>b.data_, left, True)
         if r is None:
-            r = _apply(BINARY[opid], left, b.data_)
+            r = pool.call_two(BINARY[opid], left, b.data_)
         return new_array(r) if type(r) is cnp.ndarray else wrap(r)
     elif isinstance(right, ndarray) and _is_host_operand(left) and is_plain(<ndarray>right):
-        return wrap(_apply(BINARY[opid], left, (<ndarray>right).data_))
+        return wrap(pool.call_two(BINARY[opid], left, (<ndarray>right).data_))
     return slow.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
 
 
@@ -314,7 +330,38 @@ cdef object _unary(int opid, ndarray x):
     if is_plain(x):
         r = small_unary(opid, <cnp.ndarray>x.data_)
         return wrap(UNARY[opid](x.data_) if r is None else r)
-    return slow.unary(UNARY[opid], UNARY_UFUNCS[opid], x)
+    return slow.unary(UNARY[opid], UNARY_OPS[opid], x)
+
+
+cdef class _Items:
+    """Iterates over the first axis of an array."""
+
+    cdef ndarray array
+    cdef Py_ssize_t place
+
+    def __init__(self, array):
+        self.array = array
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef cnp.ndarray a
+        cdef Py_ssize_t i = self.place
+        if self.array is None:
+            raise StopIteration
+        if i >= len(self.array):
+            self.array = None
+            raise StopIteration
+        self.place += 1
+        if is_plain(self.array):
+            a = <cnp.ndarray>self.array.data_
+            if a.ndim == 1 and cnp.PyArray_TYPE(a) <= cnp.NPY_CDOUBLE:
+                return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)
+        return self.array[i]
+
+    def __length_hint__(self):
+        return 0 if self.array is None else max(len(self.array) - self.place, 0)
 
 
 @cython.freelist(128)
@@ -417,15 +464,16 @@ cdef class ndarray:
                     return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)
             if a.ndim > 1:  # NumPy's sequence slot, past the parsing of an index
                 return _view(self, PySequence_GetItem(a, i))
-        elif type(k) is not slice:
+        elif type(k) is slice or type(k) is tuple or k is None or k is Ellipsis:
+            r = _basic_index(a, k)
+            if r is not None:
+                return _view(self, r)
+        if type(k) is not slice:
             index = _index(k)
             if index is ABSENT:
                 return slow.getitem(self, k)
             k = index
-        r = None
-        if type(k) is slice or type(k) is tuple:
-            r = _basic_view(a, k)
-        return _view(self, a[k] if r is None else r)
+        return _view(self, a[k])
 
     def __setitem__(self, k, value):
         if is_plain(self) and not self.scalar:
@@ -439,23 +487,29 @@ cdef class ndarray:
         slow.setitem(self, k, value)
 
     def __len__(self):
-        p = read(self)
-        return len(p) if isinstance(p, cnp.ndarray) else slow.length(p)
+        cdef cnp.ndarray a
+        if is_plain(self):
+            a = <cnp.ndarray>self.data_
+            if a.ndim:
+                return cnp.PyArray_DIM(a, 0)
+        return slow.length(read(self))
 
     def __iter__(self):
         if slow.ndim_of(self.data_) == 0:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(len(self)))
+        return _Items(self)
 
     def __contains__(self, value):
         return slow.contains(self, value)
 
     # --------------------------------------------------------------------------------------- conversion
     def __bool__(self): return bool(read(self))
-    def __int__(self): return int(slow.scalar_value(self, int))
-    def __float__(self): return float(slow.scalar_value(self, float))
-    def __complex__(self): return complex(slow.scalar_value(self, complex))
-    def __index__(self): return operator.index(slow.scalar_value(self, operator.index))
+    def __int__(self): return int(self.data_ if is_plain(self) else slow.scalar_value(self, int))
+    def __float__(self): return float(self.data_ if is_plain(self) else slow.scalar_value(self, float))
+    def __complex__(self): return complex(self.data_ if is_plain(self) else slow.scalar_value(self, complex))
+    def __index__(self):
+        return operator.index(self.data_ if is_plain(self) else slow.scalar_value(self, operator.index))
+
     def __repr__(self): return slow.text(self, repr)
     def __str__(self): return slow.text(self, str)
     def __format__(self, spec): return slow.text(self, lambda p: format(p, spec))
@@ -473,7 +527,13 @@ cdef class ndarray:
     @property
     def shape(self):
         """Tuple of array dimensions."""
-        return read(self).shape
+        cdef int axis
+        if not is_plain(self):
+            return read(self).shape
+        shape = PyTuple_New(cnp.PyArray_NDIM(<cnp.ndarray>self.data_))
+        for axis in range(cnp.PyArray_NDIM(<cnp.ndarray>self.data_)):
+            PyTuple_SET_ITEM(shape, axis, PyLong_FromSsize_t(cnp.PyArray_DIM(<cnp.ndarray>self.data_, axis)))
+        return shape
 
     @shape.setter
     def shape(self, value):
@@ -482,7 +542,7 @@ cdef class ndarray:
     @property
     def dtype(self):
         """Data type of the elements."""
-        return self.data_.dtype
+        return <object>cnp.PyArray_DESCR(<cnp.ndarray>self.data_) if is_plain(self) else self.data_.dtype
 
     @dtype.setter
     def dtype(self, value):
@@ -491,18 +551,18 @@ cdef class ndarray:
     @property
     def ndim(self):
         """Number of dimensions."""
-        return read(self).ndim
+        return cnp.PyArray_NDIM(<cnp.ndarray>self.data_) if is_plain(self) else read(self).ndim
 
     @property
     def size(self):
         """Number of elements."""
-        return read(self).size
+        return cnp.PyArray_SIZE(<cnp.ndarray>self.data_) if is_plain(self) else read(self).size
 
     @property
     def T(self):
         """View of the transposed array."""
         if is_plain(self):
-            return _view(self, self.data_.T)
+            return _view(self, PyArray_Transpose(<cnp.ndarray>self.data_, NULL))
         return self.transpose()
 
 

@@ -44,10 +44,6 @@ cdef object traced(str method):
     return getattr(importlib.import_module("npx.array.ufunc_methods"), method)
 
 
-cdef inline bint is_large(object p):
-    return isinstance(p, cnp.ndarray) and cnp.PyArray_NBYTES(<cnp.ndarray>p) >= pool.LARGE
-
-
 cdef class ufunc:
     """Functions that operate element by element on whole arrays.
 
@@ -86,20 +82,12 @@ cdef class ufunc:
         p = (<ndarray>x).data_
         r = None if self.small < 0 else small_unary(self.small, <cnp.ndarray>p)
         if r is None:
-            if cnp.PyArray_NBYTES(<cnp.ndarray>p) < pool.LARGE:
-                r = PyObject_CallOneArg(self.numpy, p)
-            else:
-                previous = pool.enter()
-                try:
-                    r = PyObject_CallOneArg(self.numpy, p)
-                finally:
-                    pool.leave(previous)
+            r = pool.call_one(self.numpy, p)
         return wrap_host(r)
 
     cdef object binary(self, object x, object y):
         """The result for arrays in host memory or one such array and a scalar, else None."""
         cdef object p, q, r = None
-        cdef PyObject* operands[2]
         if on_host(x):
             p = (<ndarray>x).data_
             if on_host(y):
@@ -119,15 +107,7 @@ cdef class ufunc:
         else:
             return None
         if r is None:
-            operands[0], operands[1] = <PyObject*>p, <PyObject*>q
-            if not (is_large(p) or is_large(q)):
-                r = PyObject_Vectorcall(self.numpy, operands, 2, NULL)
-            else:
-                previous = pool.enter()
-                try:
-                    r = PyObject_Vectorcall(self.numpy, operands, 2, NULL)
-                finally:
-                    pool.leave(previous)
+            r = pool.call_two(self.numpy, p, q)
         return wrap_host(r)
 
     def reduce(self, /, *args, **kwargs):
