@@ -27,6 +27,8 @@ cdef void release(Call* call) noexcept
 # What npx returns for a result of NumPy's.
 cdef object finish(Call* call, object result)
 
+cdef object place  # see `set_placement`
+
 # A direct way for calls without keywords; NotImplemented where it does not apply. See `direct.pyx`.
 ctypedef object (*direct_call)(PyObject* const* args, Py_ssize_t n)
 

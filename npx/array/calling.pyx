@@ -13,6 +13,8 @@ from npx.array cimport ndarray as core
 from npx.array.memory cimport nsaved
 from npx.array.ndarray cimport is_plain, ndarray, new_array, on_host, payload, read, wrap, wrap_like
 
+import numpy
+
 from npx.array.memory import protect_memory
 from npx.dispatch.registry import backend_named
 
@@ -25,6 +27,8 @@ cdef extern from "Python.h":
     PyObject* PyTuple_New(Py_ssize_t) except NULL
     PyObject* PyList_New(Py_ssize_t) except NULL
     object PyMethod_New(object, object)
+    bint PyErr_ExceptionMatches(object)
+    PyObject* vectorcall "PyObject_Vectorcall"(object, PyObject* const*, size_t, PyObject*)
     void C_INCREF "Py_INCREF"(PyObject*)
     void C_DECREF "Py_DECREF"(PyObject*)
     void C_XDECREF "Py_XDECREF"(PyObject*)
@@ -37,6 +41,18 @@ RESULTS = {}
 
 #: NumPy's function -> the `Direct` way to call it on plain arguments; filled before npx's counterpart is made
 DIRECT = {}
+
+#: NumPy's function that does what the array method of that name does -> the most positional arguments with which it
+#: does, and whether it takes the same keywords. On NumPy's own arrays the Python code before the method is skipped.
+METHODS = {
+    **{getattr(numpy, name): (MOST_DIRECT, True) for name in (
+        "all", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "diagonal", "max", "mean", "min", "nonzero",
+        "prod", "ravel", "repeat", "round", "searchsorted", "squeeze", "sum", "take", "trace",
+    )},
+    **{getattr(numpy, name): (most, False) for name, most in (
+        ("clip", 4), ("reshape", 2), ("swapaxes", 3), ("transpose", 2),
+    )},
+}
 
 cdef object place = None  # see `set_placement`
 
@@ -154,7 +170,26 @@ cdef object finish(Call* call, object result):
         return finish_array(call, <cnp.ndarray>result)
     if is_simple(kind) or PyArray_IsAnyScalar(<PyObject*>result):
         return result
-    return rewrap(result, arguments_of(call))
+    if kind == LIST or isinstance(result, tuple):
+        return finish_sequence(call, result)
+    convert = RESULTS.get(<object>kind)
+    return result if convert is None else convert(result)
+
+
+cdef object finish_sequence(Call* call, object result):
+    cdef PyObject** items = PySequence_Fast_ITEMS(<PyObject*>result)
+    cdef Py_ssize_t i, n = Py_SIZE(<PyObject*>result)
+    cdef bint arrays = False
+    for i in range(n):
+        if Py_TYPE(items[i]) == NUMPYS:
+            arrays = True
+        elif not is_simple(Py_TYPE(items[i])):
+            return rewrap(result, arguments_of(call))
+    if not arrays:
+        return result
+    if type(result) is not tuple or (place is not None and call.narrays == 0):
+        return rewrap(result, arguments_of(call))
+    return tuple([finish_array(call, item) if type(item) is cnp.ndarray else item for item in <tuple>result])
 
 
 cdef object finish_array(Call* call, cnp.ndarray result):
@@ -363,6 +398,9 @@ cdef class Function:
     cdef direct_call direct        # or NULL
     cdef object numpy              # NumPy's function
     cdef object implementation     # the same behind NumPy's dispatch, for arguments that have no say in it
+    cdef object method             # the array method that does the same, or None
+    cdef int forwarded             # the most positional arguments with which it does
+    cdef bint forwards_names       # and whether it takes the same keywords
     cdef object elsewhere
     cdef object written
     cdef dict __dict__             # its name, documentation, ..., as any function's
@@ -373,6 +411,8 @@ cdef class Function:
         self.numpy, self.elsewhere, self.written = function, elsewhere, written
         self.implementation = getattr(function, "_implementation", function)
         self.direct = NULL if direct is None else (<Direct>direct).run
+        self.forwarded, self.forwards_names = METHODS.get(function, (0, False))
+        self.method = getattr(cnp.ndarray, function.__name__) if self.forwarded else None
         self.vectorcall = <vectorcallfunc>call
 
     def __call__(self, /, *args, **kwargs):
@@ -416,7 +456,8 @@ cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyO
 cdef object call_plain(Function self, PyObject* const* args, Py_ssize_t n, PyObject* names):
     """Call NumPy on plain arguments; NotImplemented where there is more to it."""
     cdef Call call
-    cdef object name, result
+    cdef PyObject* result
+    cdef object name, function
     cdef Py_ssize_t total = n
     if nsaved and self.written is not None:
         return NotImplemented
@@ -425,19 +466,47 @@ cdef object call_plain(Function self, PyObject* const* args, Py_ssize_t n, PyObj
             if name == "device":
                 return NotImplemented
             total += 1
-    try:
-        if not prepare(&call, args, total):
-            return NotImplemented
-        result = PyObject_Vectorcall(
-            self.numpy if call.foreign else self.implementation, call.given + 1, <size_t>n | OFFSET, names
-        )
-        return finish(&call, result)
-    except ValueError as error:
-        if not call.foreign or NOT_AN_ARRAY not in str(error):
-            raise
-        return NotImplemented
-    finally:
+    if not prepare(&call, args, total):
         release(&call)
+        return NotImplemented
+    function = self.numpy if call.foreign else self.implementation
+    if n and n <= self.forwarded and Py_TYPE(call.given[1]) == NUMPYS and not call.foreign:
+        if names == NULL or self.forwards_names:
+            function = self.method
+    result = vectorcall(function, call.given + 1, <size_t>n | OFFSET, names)
+    if result == NULL:
+        foreign = call.foreign
+        release(&call)
+        if foreign and is_not_an_array():
+            return NotImplemented
+        propagate()
+    given = <object>result
+    C_DECREF(result)
+    return finish_and_release(&call, given)
+
+
+cdef object finish_and_release(Call* call, object result):
+    try:
+        return finish(call, result)
+    finally:
+        release(call)
+
+
+cdef int propagate() except -1:
+    """Raise the exception that a C function has left."""
+    return -1
+
+
+cdef bint is_not_an_array() except -1:
+    """Whether NumPy just refused what an ``__array__`` gave; the exception is gone then, and else stays."""
+    if not PyErr_ExceptionMatches(ValueError):
+        return False
+    try:
+        propagate()
+    except ValueError as error:
+        if NOT_AN_ARRAY not in str(error):
+            raise
+    return True
 
 
 cdef tuple positional(PyObject* const* args, Py_ssize_t n):
