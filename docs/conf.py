@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
 import generate_ops  # noqa: E402
+import generate_support  # noqa: E402
 
 project = "npx"
 author = "The npx developers"
@@ -22,5 +23,6 @@ html_theme_options = {"show_prev_next": False}
 
 
 def setup(app):
-    """Write the generated page before Sphinx looks for pages."""
-    app.connect("builder-inited", lambda app: generate_ops.write_page())
+    """Write the generated pages before Sphinx looks for pages."""
+    for generator in (generate_ops, generate_support):
+        app.connect("builder-inited", lambda app, generator=generator: generator.write_page())

@@ -62,12 +62,16 @@ def structural_functions(xp):
         "cummax": lambda x, axis: xp.maximum.accumulate(x, axis=axis),
         "cummin": lambda x, axis: xp.minimum.accumulate(x, axis=axis),
         "einsum": lambda *xs, subscripts: xp.einsum(subscripts, *xs),
+        "fft": lambda x, axis: xp.fft.fft(x, axis=axis),
+        "ifft": lambda x, axis: xp.fft.ifft(x, axis=axis, norm="forward"),
+        "irfft": lambda x, axis, n: xp.fft.irfft(x, n, axis=axis, norm="forward"),
         "lexsort": lambda *keys, axis: xp.lexsort(keys, axis=axis),
         "nonzero": lambda x: xp.stack(xp.nonzero(x)),
         "getitem": lambda x, *arrays, index: x[rebuild(index, arrays)],
         "prod": lambda x, axis, keepdims=False, dtype=None: xp.prod(x, axis=axis, keepdims=keepdims),
         "view_dtype": lambda x, dtype: x.view(dtype),
         "repeat": lambda x, repeats, axis: xp.repeat(x, repeats[0] if len(repeats) == 1 else list(repeats), axis=axis),
+        "rfft": lambda x, axis: xp.fft.rfft(x, axis=axis),
         "sum": lambda x, axis, keepdims=False, dtype=None: xp.sum(x, axis=axis, keepdims=keepdims),
     }
 

@@ -4,6 +4,7 @@ Tests compare the other backends with it. It knows NumPy's dtypes by name, wraps
 each step; it takes the dtypes of loops and results from the ops' rules.
 """
 
+import cmath
 import functools
 import itertools
 import math
@@ -411,6 +412,25 @@ def correlate(a, v, *, mode, out):
     return fill(out.shape, out.dtype, element)
 
 
+def fourier(sign, count=lambda n: n):
+    """The sums over a line times the powers of a root of unity, as many as `count` says."""
+
+    def line(elements):
+        n = len(elements)
+        root = sign * 2j * cmath.pi / max(n, 1)
+        return [sum(e * cmath.exp(root * (j * k % n)) for j, e in enumerate(elements)) for k in range(count(n))]
+
+    return line
+
+
+def inverse_of_half(line, n):
+    """The real numbers, times their number, whose transform begins with `line`."""
+    whole = [*line, *(line[n - k].conjugate() for k in range(len(line), n))]
+    for k in {0, n // 2} if n % 2 == 0 else {0}:
+        whole[k] = whole[k].real
+    return [x.real for x in fourier(1)(whole)]
+
+
 # ------------------------------------------------------------------------------------ results as long as the data says
 
 
@@ -459,8 +479,11 @@ FUNCTIONS = {
     "diagonal": diagonal,
     "dot": dot,
     "einsum": einsum,
+    "fft": along(fourier(-1)),
     "getitem": getitem,
+    "ifft": along(fourier(1)),
     "imag": lambda x, out: ReferenceArray(x.shape, out.dtype, (e.imag for e in x.data)),
+    "irfft": along(inverse_of_half),
     "lexsort": lexsort,
     "make_complex": lambda re, im, out: fill(out.shape, out.dtype, lambda p: complex(re.at(p), im.at(p))),
     "matmul": matmul,
@@ -473,6 +496,7 @@ FUNCTIONS = {
     "real": lambda x, out: ReferenceArray(x.shape, out.dtype, (e.real for e in x.data)),
     "repeat": along(repeat),
     "reshape": reshaped,
+    "rfft": along(fourier(-1, lambda n: n // 2 + 1)),
     "searchsorted": searchsorted,
     "setitem": write(lambda old, v: v),
     "sort": along(lambda line, stable: sorted(line, key=ordered)),

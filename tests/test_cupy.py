@@ -4,43 +4,19 @@ What CuPy itself computes can only be tested where it runs; here every function 
 and params that its op gives it.
 """
 
-import importlib
-import sys
-import types
-
 import numpy
 import pytest
+from conformance.devices import CupyArray, cuda_backend
 from optable import ALL_OPS, assert_same, builtin_class, cases, in_promised_order, results
 
-from npx.dispatch import debug, registry
-
-
-class Array(numpy.ndarray):
-    """Stands for ``cupy.ndarray``."""
-
-
-def stand_in():
-    """A module with the names of CuPy that the backend uses, made of NumPy's."""
-    cupy = types.ModuleType("cupy")
-    cupy.__getattr__ = lambda name: getattr(numpy, name)
-    cupy.ndarray = Array
-    cupy.array = lambda x, dtype: numpy.array(x, dtype).view(Array)
-    cupy.asnumpy = lambda x: numpy.array(x)
-    return cupy
+from npx.dispatch import debug
 
 
 @pytest.fixture(scope="module")
 def cuda():
     """The backend, registered only while these tests run."""
-    backends = dict(registry.BACKENDS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "cupy", stand_in())
-        patch.delitem(sys.modules, "npx.kernels.cupy", raising=False)
-        yield importlib.import_module("npx.kernels.cupy").BACKEND
-    sys.modules.pop("npx.kernels.cupy", None)  # made with the stand-in: the next import is to ask for CuPy again
-    registry.BACKENDS.clear()
-    for backend in backends.values():
-        registry.register_backend(backend)
+    with cuda_backend() as backend:
+        yield backend
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::numpy.exceptions.ComplexWarning")
@@ -59,7 +35,7 @@ def test_table(op, cuda):
                 print(cuda.impls[op.name](*operands, **case.params), "for", case)
             continue
         for have, need in zip(results(op, cuda.impls[op.name](*operands, **case.params)), want, strict=True):
-            assert type(have) is Array
+            assert type(have) is CupyArray
             assert_same(in_promised_order(case, numpy.asarray(have)), in_promised_order(case, need), case)
 
 

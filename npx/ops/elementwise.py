@@ -78,6 +78,13 @@ def weight(ans, x):
     return ops.where(same, 0, x) - ops.where(same, 0, ans)
 
 
+def unit_root(x):
+    """``sqrt(1 - x**2)``; for a complex x on a branch cut of arcsin, on the side that its signed zero tells."""
+    if aval_of(x).dtype.kind != "c":
+        return ops.sqrt(1 - x * x)
+    return ops.sqrt(-(x - 1)) * ops.sqrt(-(-x - 1))
+
+
 def modulus_deriv(_, x):
     """The derivative of ``|x|``: the sign, 0 at 0, and its conjugate where x is complex."""
     return conj(x) / nonzero(ops.absolute(x)) if aval_of(x).dtype.kind == "c" else ops.sign(x)
@@ -149,8 +156,8 @@ ufunc("logaddexp2", (lambda ans, x, _y: ops.exp2(weight(ans, x)), lambda ans, _x
 ufunc("sin", lambda _, x: ops.cos(x))
 ufunc("cos", lambda _, x: -ops.sin(x))
 ufunc("tan", lambda ans, _: 1 + ans * ans, domain=UNIT)
-ufunc("arcsin", lambda _, x: 1 / ops.sqrt(1 - x * x), domain=UNIT)
-ufunc("arccos", lambda _, x: -1 / ops.sqrt(1 - x * x), domain=UNIT)
+ufunc("arcsin", lambda _, x: 1 / unit_root(x), domain=UNIT)
+ufunc("arccos", lambda _, x: -1 / unit_root(x), domain=UNIT)
 ufunc("arctan", lambda _, x: 1 / (1 + x * x))
 ufunc(
     "arctan2", (lambda _, y, x: x / nonzero(ops.hypot(y, x)) ** 2, lambda _, y, x: y / -(nonzero(ops.hypot(y, x)) ** 2))

@@ -273,7 +273,7 @@ for triangle in ("lo", "up"):
     )
 
 
-# --------------------------------------------------------------------------------- singular values and eigenvalues
+# -------------------------------------------------------------------------------------------------- singular values
 
 
 def _svd_vjp(g, _ans, x):
@@ -356,5 +356,3 @@ def _shape_examples(*codes):
 routine("svd", lambda: _shape_examples(*TYPES), vjp=(_svd_vjp,), jvp=_svd_jvp)
 routine("svd_s", lambda: _shape_examples(*"fdF"), vjp=(_svd_vectors_vjp,), jvp=_svd_vectors_jvp)
 routine("svd_f", lambda: vector_examples(general), vjp=(_svd_full_vjp,), jvp=_svd_full_jvp)
-for name in ("eig", "eigvals"):
-    routine(name, lambda: square_examples(general), no_deriv="npx has no derivative of it yet")

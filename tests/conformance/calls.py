@@ -13,7 +13,14 @@ from npx.transforms import tree
 from .samples import FIRST, INSTEAD, USUAL, Draw
 
 #: the modules whose functions are called
-MODULES = ("numpy", "numpy.linalg", "numpy.fft")
+MODULES = (
+    "numpy",
+    "numpy.linalg",
+    "numpy.fft",
+    "numpy.lib.scimath",
+    "numpy.polynomial.polynomial",
+    "numpy.polynomial.chebyshev",
+)
 
 #: of the values that each call is made with
 SEEDS = (0, 1, 2)
@@ -111,7 +118,8 @@ def public_functions(most=MOST_CALLS):
 
 def samples(module, name, function, most):
     """The first sample calls of a function that NumPy accepts."""
-    usual = USUAL if isinstance(function, (numpy.ufunc, type(numpy.sum))) else ()  # the others take no arrays
+    takes_arrays = isinstance(function, (numpy.ufunc, type(numpy.sum))) or module.startswith("numpy.polynomial")
+    usual = USUAL if takes_arrays else ()
     made = (sample(module, name, make) for make in INSTEAD.get(name, FIRST.get(name, ()) + usual))
     return [s for s in made if s is not None][:most]
 

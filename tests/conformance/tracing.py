@@ -11,17 +11,19 @@ from typing import NamedTuple
 import numpy
 
 import npx
+from npx.dispatch import debug
 from npx.transforms import tree
 
 from .calls import MOST_CALLS, SEEDS, public_functions, quiet
 
 #: how a call can end, from best to worst; a function counts as its worst call does
-VERDICTS = ("n/a", "right", "split", "python", "error", "wrong")
-NOT_APPLICABLE, RIGHT, SPLIT, PYTHON, ERROR, WRONG = VERDICTS
+VERDICTS = ("n/a", "right", "split", "trip", "python", "error", "wrong")
+NOT_APPLICABLE, RIGHT, SPLIT, TRIP, PYTHON, ERROR, WRONG = VERDICTS
 
 MEANINGS = {
     RIGHT: "NumPy's values; under jit from one compiled graph",
     SPLIT: "NumPy's values; jit splits the graph where Python asks for values",
+    TRIP: "NumPy's values; a part of the work is done on the host",
     PYTHON: "NumPy's values; jit leaves the function to Python",
     ERROR: "an exception",
     WRONG: "other values than NumPy's",
@@ -202,10 +204,11 @@ def _is_number(leaf):
 def on_xla(sample):
     """No transform: arrays on a device of the XLA backend."""
     arrays, _ = sample.draw(0)
+    trips = debug.round_trips.total()
     result = sample.on(npx)(*(npx.array(a).to_device("xla") for a in arrays))
     on_host = tree.map_leaves(lambda leaf: numpy.asarray(leaf) if isinstance(leaf, npx.ndarray) else leaf, result)
     compare(on_host, sample.on(numpy)(*arrays), kinds=False)
-    return RIGHT
+    return RIGHT if debug.round_trips.total() == trips else TRIP
 
 
 TRANSFORMS = {"jit": under_jit, "grad": under_grad, "jvp": under_jvp, "vmap": under_vmap, "xla": on_xla}
@@ -267,7 +270,7 @@ def report(outcomes):
         lines.append(f"{transform:>8}" + "".join(f"{counts[verdict]:>8}" for verdict in VERDICTS))
     lines += ["", *(f"{verdict:>8}  {meaning}" for verdict, meaning in MEANINGS.items())]
     for transform in measured:
-        for verdict in (WRONG, ERROR, PYTHON, SPLIT):
+        for verdict in (WRONG, ERROR, PYTHON, TRIP, SPLIT):
             listed = [o for found in outcomes.values() for o in found if o[:2] == (transform, verdict)]
             if listed:
                 lines += ["", f"{transform}: {verdict}", *(f"    {o.call}  {o.detail}" for o in listed)]
