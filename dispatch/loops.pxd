@@ -46,6 +46,12 @@ cdef object small_binary(int opid, cnp.ndarray a, cnp.ndarray b)
 cdef object small_binary_scalar(int opid, cnp.ndarray a, object scalar, bint reflected)
 cdef object small_unary(int opid, cnp.ndarray a)
 
+# Each gives the scalar that NumPy's reduction of all elements gives, or None likewise.
+cdef object small_reduce(int opid, cnp.ndarray a)
+cdef object small_mean(cnp.ndarray a)
+cdef object small_any(cnp.ndarray a)
+cdef object small_all(cnp.ndarray a)
+
 # Each writes into `a` and returns True, or leaves `a` as it was and returns False.
 cdef bint small_inplace(int opid, cnp.ndarray a, cnp.ndarray b) noexcept
 cdef bint small_inplace_scalar(int opid, cnp.ndarray a, object scalar) noexcept

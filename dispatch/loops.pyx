@@ -23,7 +23,7 @@ cdef extern from "Python.h":
     void PyErr_Clear()
 
 cdef extern from "numpy/arrayobject.h":
-    object PyArray_Scalar(void* data, cnp.dtype descr, object base)
+    object PyArray_Scalar(void* data, object descr, object base)
 
 #: NumPy's ufunc of each place in the table that has a name in C, and after those of the others. `power` as an operator
 #: is more than its ufunc, `matmul` has no loops
@@ -66,6 +66,7 @@ cdef int[NTYPENUMS] TYPE_PLACES
 cdef (PyObject*)[NTYPES] DESCRIPTORS  # NumPy's own instances: any other may be byte-swapped or carry metadata
 cdef list _descriptors_alive = []
 cdef type _float64 = numpy.float64
+cdef object _true = numpy.True_, _false = numpy.False_
 
 
 cdef void _fill_types():
@@ -373,6 +374,103 @@ cdef inline bint run_unary(Entry* entry, cnp.ndarray a, cnp.ndarray out, cnp.npy
     operands[0], operands[1] = cnp.PyArray_BYTES(a), cnp.PyArray_BYTES(out)
     steps[0], steps[1] = cnp.PyArray_ITEMSIZE(a), cnp.PyArray_ITEMSIZE(out)
     return run_numpys(entry, operands, &n, steps)
+
+
+# ---- reductions of all elements
+
+cdef int reduced(int opid, cnp.ndarray a, Element* result) noexcept:
+    """Reduce with NumPy's loop, from NumPy's start, so in NumPy's order; the dtype's place, or -1."""
+    cdef int place = type_place(a)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(a), first = 0, itemsize = cnp.PyArray_ITEMSIZE(a)
+    cdef (char*)[3] operands
+    cdef cnp.npy_intp[3] steps
+    cdef cnp.npy_intp count
+    if place < 0 or n == 0 or n > SMALL or cnp.PyArray_NDIM(a) == 0:
+        return -1
+    cdef Entry* entry = &BINARY[opid][place]
+    if entry.numpys == NULL or entry.out != TYPE_NUMS[place]:
+        return -1
+    if opid == OP_MAXIMUM or opid == OP_MINIMUM:
+        memcpy(result, cnp.PyArray_DATA(a), itemsize)
+        first = 1
+    elif (opid != OP_ADD and opid != OP_MULTIPLY) or type_num_is_narrow(TYPE_NUMS[place]):
+        return -1
+    else:
+        int_element_or_float(opid == OP_MULTIPLY, TYPE_NUMS[place], result)
+    operands[0] = operands[2] = <char*>result
+    operands[1] = cnp.PyArray_BYTES(a) + first * itemsize
+    steps[0] = steps[2] = 0
+    steps[1] = itemsize
+    count = n - first
+    if not run_numpys(entry, operands, &count, steps):
+        return -1
+    return place
+
+
+cdef inline bint type_num_is_narrow(int type_num) noexcept:
+    """Whether NumPy sums up elements of this dtype in a wider one."""
+    return type_num == cnp.NPY_BOOL or type_num == cnp.NPY_INT32
+
+
+cdef inline void int_element_or_float(bint value, int type_num, Element* element) noexcept:
+    if type_num == cnp.NPY_INT64:
+        element.i64 = value
+    else:
+        float_element(value, type_num, element)
+
+
+cdef object small_reduce(int opid, cnp.ndarray a):
+    cdef Element result
+    cdef int place = reduced(opid, a, &result)
+    if place < 0:
+        return None
+    return PyArray_Scalar(&result, <object>cnp.PyArray_DESCR(a), None)
+
+
+cdef object small_mean(cnp.ndarray a):
+    cdef Element result
+    if cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT64 or reduced(OP_ADD, a, &result) < 0:
+        return None
+    result.f64 = result.f64 / cnp.PyArray_SIZE(a)
+    return None if status_raised() else PyArray_Scalar(&result, <object>cnp.PyArray_DESCR(a), None)
+
+
+cdef object small_any(cnp.ndarray a):
+    cdef int found = find(a, True)
+    return None if found < 0 else numpy_bool(found)
+
+
+cdef object small_all(cnp.ndarray a):
+    cdef int found = find(a, False)
+    return None if found < 0 else numpy_bool(not found)
+
+
+cdef inline object numpy_bool(bint value):
+    return _true if value else _false
+
+
+cdef int find(cnp.ndarray a, bint wanted) noexcept:
+    """Whether some element has this truth value, or -1 where NumPy has to tell."""
+    cdef int place = type_place(a)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(a), i
+    cdef void* data = cnp.PyArray_DATA(a)
+    if place < 0 or n > SMALL or cnp.PyArray_NDIM(a) == 0:
+        return -1
+    if TYPE_NUMS[place] == cnp.NPY_BOOL:
+        for i in range(n):
+            if ((<char*>data)[i] != 0) == wanted:
+                return True
+    elif TYPE_NUMS[place] == cnp.NPY_FLOAT64:
+        for i in range(n):
+            if ((<double*>data)[i] != 0) == wanted:
+                return True
+    elif TYPE_NUMS[place] == cnp.NPY_INT64:
+        for i in range(n):
+            if ((<int64_t*>data)[i] != 0) == wanted:
+                return True
+    else:
+        return -1
+    return False
 
 
 # ---- in place

@@ -9,7 +9,8 @@ import types
 
 import numpy
 
-from npx.array import interop, upward
+from npx.array import direct, interop, upward  # noqa: F401  (`direct` before the methods are made)
+from npx.array.attributes import Attribute
 from npx.array.calling import make_wrapper
 from npx.array.flat import flatiter
 from npx.array.memory import protect_memory
@@ -64,6 +65,8 @@ def _attribute(name):
         protect_memory(p)
         setattr(p, name, v)
 
+    if type(original) is types.GetSetDescriptorType and name != "__array_interface__":
+        return Attribute(original, get, put)
     return property(get, put, doc=original.__doc__)
 
 

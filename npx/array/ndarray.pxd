@@ -33,3 +33,6 @@ cpdef object wrap_scalar(object p)
 cpdef object wrap_like(object result, object inputs)
 cpdef object read(ndarray x)
 cpdef bint on_host(object x)
+
+# What NumPy made of the host array `x`: a view that knows its owner, a new array, a scalar, or `x` itself.
+cdef object view_of_host(ndarray x, object r)

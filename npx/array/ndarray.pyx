@@ -68,9 +68,10 @@ cdef dict BINARY_UFUNCS = {**BINARY_OPS, OP_POWER: "power", OP_MATMUL: "matmul"}
 
 
 # ------------------------------------------------------------------------------------------- reading and wrapping
-cdef inline object _view(ndarray x, object r):
-    """A result of indexing the host array `x`: a view that knows its owner, a new array, or a scalar."""
+cdef object view_of_host(ndarray x, object r):
     cdef ndarray v
+    if r is x.data_:
+        return x
     if type(r) is not cnp.ndarray:
         return r
     v = new_array(r)
@@ -463,17 +464,17 @@ cdef class ndarray:
                 if 0 <= i < n:
                     return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)
             if a.ndim > 1:  # NumPy's sequence slot, past the parsing of an index
-                return _view(self, PySequence_GetItem(a, i))
+                return view_of_host(self, PySequence_GetItem(a, i))
         elif type(k) is slice or type(k) is tuple or k is None or k is Ellipsis:
             r = _basic_index(a, k)
             if r is not None:
-                return _view(self, r)
+                return view_of_host(self, r)
         if type(k) is not slice:
             index = _index(k)
             if index is ABSENT:
                 return slow.getitem(self, k)
             k = index
-        return _view(self, a[k])
+        return view_of_host(self, a[k])
 
     def __setitem__(self, k, value):
         if is_plain(self) and not self.scalar:
@@ -562,7 +563,7 @@ cdef class ndarray:
     def T(self):
         """View of the transposed array."""
         if is_plain(self):
-            return _view(self, PyArray_Transpose(<cnp.ndarray>self.data_, NULL))
+            return view_of_host(self, PyArray_Transpose(<cnp.ndarray>self.data_, NULL))
         return self.transpose()
 
 

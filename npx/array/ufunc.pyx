@@ -8,8 +8,14 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from npx.array.memory cimport nsaved
 from npx.array cimport pool
+from npx.array.calling cimport (
+    OFFSET, Call, PyObject_Vectorcall, PyVectorcall_NARGS, finish, make_callable, place, prepare, release,
+    vectorcallfunc,
+)
 from npx.array.ndarray cimport ndarray, on_host, payload, wrap
-from npx.dispatch.loops cimport binary_place, small_binary, small_binary_scalar, small_unary, unary_place
+from npx.dispatch.loops cimport (
+    binary_place, small_binary, small_binary_scalar, small_reduce, small_unary, unary_place,
+)
 
 import importlib
 
@@ -21,15 +27,7 @@ from npx.array.slow import is_host
 cnp.import_array()
 
 cdef extern from "Python.h":
-    ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*) except NULL
-    object PyObject_CallOneArg(object, object)
-    object PyObject_Vectorcall(object, PyObject* const*, size_t, PyObject*)
     object PyObject_VectorcallMethod(object, PyObject* const*, size_t, PyObject*)
-    ctypedef struct CallableType "PyTypeObject":
-        Py_ssize_t tp_vectorcall_offset
-        unsigned long tp_flags
-    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
-    Py_ssize_t PyVectorcall_NARGS(size_t)
     void Py_INCREF(object)
 
 #: method -> the place of `out` among its positional arguments; `at` writes into its first operand
@@ -112,6 +110,11 @@ cdef class ufunc:
 
     def reduce(self, /, *args, **kwargs):
         """Reduce `array`'s dimensions along `axis`; see `numpy.ufunc.reduce`."""
+        if not kwargs and len(args) == 1 and self.nin == 2 and self.small >= 0 and on_host(args[0]):
+            a = (<ndarray>args[0]).data_
+            r = small_reduce(self.small, a) if cnp.PyArray_NDIM(a) == 1 else None
+            if r is not None:
+                return r
         return call_method(self, "reduce", args, kwargs)
 
     def accumulate(self, /, *args, **kwargs):
@@ -163,20 +166,35 @@ cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyO
         elif n == 2 == self.operands:
             r = self.binary(<object>args[0], <object>args[1])
     if r is None:
-        r = any_arguments(self, None, args, n, None if names == NULL else <tuple>names)
+        r = call_plain(self, args, n, names)
+        if r is NotImplemented:
+            r = any_arguments(self, None, args, n, None if names == NULL else <tuple>names)
     Py_INCREF(r)
     return <PyObject*>r
 
 
-cdef void _install_vectorcall():
-    """Cython has no vectorcall for instances of a class; the interpreter wants its place in the object, and a flag."""
-    cdef ufunc sample = ufunc.__new__(ufunc)
-    cdef CallableType* kind = <CallableType*>ufunc
-    kind.tp_vectorcall_offset = <char*>&sample.vectorcall - <char*><PyObject*>sample
-    kind.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL
+cdef object call_plain(ufunc self, PyObject* const* args, Py_ssize_t n, PyObject* names):
+    """Call NumPy's ufunc on plain arguments; NotImplemented where there is more to it."""
+    cdef Call call
+    cdef Py_ssize_t i, total = n if names == NULL else n + len(<tuple>names)
+    if nsaved and total > self.nin:  # it may write into an argument
+        return NotImplemented
+    try:
+        if not prepare(&call, args, total):
+            return NotImplemented
+        result = PyObject_Vectorcall(self.numpy, call.given + 1, <size_t>n | OFFSET, names)
+        if total == self.nin:
+            return finish(&call, result)
+        for i in range(self.nin, total):
+            if call.given[i + 1] == <PyObject*>result:
+                return <object>args[i]
+        return wrap_given(result, [<object>args[i] for i in range(total)])
+    finally:
+        release(&call)
 
 
-_install_vectorcall()
+cdef ufunc _sample = ufunc.__new__(ufunc)
+make_callable(ufunc, <char*>&_sample.vectorcall - <char*><PyObject*>_sample, 0)
 
 
 cdef object call_method(ufunc self, str method, tuple args, dict kwargs):
@@ -269,6 +287,8 @@ cdef object wrap_given(object result, list arguments):
             for y in x if type(x) is tuple else (x,):
                 if y is result or (isinstance(y, ndarray) and (<ndarray>y).data_ is result):
                     return y
+        if place is not None and not any([isinstance(x, ndarray) for x in arguments]):
+            return place(result)
     return wrap_host(result)
 
 
