@@ -90,9 +90,9 @@ def _expose_function(real, module):
     return make_wrapper(real, module)
 
 
-def make_wrapper(function, module="npx"):
-    """The public function that calls a NumPy function on npx arrays."""
-    wrapper = calling.make_wrapper(function, routing.elsewhere, routing.written_arguments)
+def make_wrapper(function, module="npx", captured=None):
+    """The public function that calls a NumPy function on npx arrays; for `captured` see `calling.make_wrapper`."""
+    wrapper = calling.make_wrapper(function, routing.elsewhere, routing.written_arguments, captured)
     if function.__name__ in CALLS_BACK:
         direct = wrapper
 

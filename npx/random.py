@@ -5,6 +5,7 @@ compiled function draws anew and leaves the generator where Python would have le
 """
 
 import functools
+import types
 
 import numpy
 
@@ -53,22 +54,22 @@ def _recorder():
 
 def _drawing(method, name):
     """The version of a drawing method of a NumPy generator class: recorded under `jit`, else run at once."""
-    now = make_wrapper(method, "npx.random")
 
-    def draw(self, *args, **kwargs):
+    def record(function, args, kwargs):
         recorder = _recorder()
         if recorder is None:
-            return now(self, *args, **kwargs)
+            return NotImplemented
+        generator, *args = args
         out = kwargs.pop("out", None)
         args = [_known(a, name) for a in args]
         kwargs = {key: _known(a, name) for key, a in kwargs.items()}
-        drawn = recorder.host_call(method, (self, *args), kwargs, _state_of(self))
+        drawn = recorder.host_call(method, (generator, *args), kwargs, _state_of(generator))
         if out is None:
             return wrap_scalar(drawn)
         out[...] = wrap(drawn)
         return out
 
-    return functools.update_wrapper(draw, now)
+    return make_wrapper(method, "npx.random", record)
 
 
 def _known(x, name):
@@ -151,12 +152,19 @@ def default_rng(seed=None):
 
 def _module_function(name, method_name):
     """A function of the module `numpy.random`: a method of NumPy's global generator."""
-    method = getattr(RandomState, method_name)
+    method, bound = getattr(RandomState, method_name), getattr(numpy.random, name)
 
-    def function(*args, **kwargs):
+    def of_global(_, args, kwargs):
         return method(_GLOBAL, *args, **kwargs)
 
-    functools.update_wrapper(function, getattr(numpy.random, name))
+    if isinstance(method, types.FunctionType):
+
+        def function(*args, **kwargs):
+            return method(_GLOBAL, *args, **kwargs)
+
+        functools.update_wrapper(function, bound)
+    else:
+        function = make_wrapper(bound, "npx.random", of_global)
     function.__name__, function.__qualname__, function.__module__ = name, name, "npx.random"
     return function
 

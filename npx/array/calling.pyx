@@ -13,6 +13,8 @@ from npx.array cimport ndarray as core
 from npx.array.memory cimport nsaved
 from npx.array.ndarray cimport is_plain, ndarray, new_array, on_host, payload, read, wrap, wrap_like
 
+import types
+
 import numpy
 
 from npx.array.memory import protect_memory
@@ -42,16 +44,20 @@ RESULTS = {}
 #: NumPy's function -> the `Direct` way to call it on plain arguments; filled before npx's counterpart is made
 DIRECT = {}
 
-#: NumPy's function that does what the array method of that name does -> the most positional arguments with which it
-#: does, and whether it takes the same keywords. On NumPy's own arrays the Python code before the method is skipped.
+#: NumPy's function that does what the array method of that name does -> the fewest and the most positional arguments
+#: with which it does, and whether it takes the same keywords. On NumPy's own arrays the Python code before the method is
+#: skipped.
 METHODS = {
-    **{getattr(numpy, name): (MOST_DIRECT, True) for name in (
-        "all", "any", "argmax", "argmin", "argsort", "cumprod", "cumsum", "diagonal", "max", "mean", "min", "nonzero",
-        "prod", "ravel", "repeat", "round", "searchsorted", "squeeze", "sum", "take", "trace",
-    )},
-    **{getattr(numpy, name): (most, False) for name, most in (
-        ("clip", 4), ("reshape", 2), ("swapaxes", 3), ("transpose", 2),
-    )},
+    **{getattr(numpy, name): (least, most, True) for least, most, names in (
+        (1, 2, "all any"),  # then comes `out`, for the methods `dtype`
+        (1, MOST_DIRECT, "argmax argmin argsort cumprod cumsum diagonal max mean min nonzero prod ravel round"),
+        (1, MOST_DIRECT, "squeeze sum trace"),
+        (2, MOST_DIRECT, "repeat searchsorted take"),
+    ) for name in names.split()},
+    numpy.clip: (3, 4, False),
+    numpy.reshape: (2, 2, False),
+    numpy.swapaxes: (3, 3, False),
+    numpy.transpose: (1, 2, False),
 }
 
 cdef object place = None  # see `set_placement`
@@ -336,8 +342,13 @@ cdef object NOT_AN_ARRAY = "object __array__ method not producing an array"
 
 cdef object call_general(Function self, tuple args, dict kwargs):
     cdef Arguments met = Arguments.__new__(Arguments)
-    cdef list given = [unwrap(x, met) for x in args]
+    cdef list given
     cdef dict keywords = kwargs
+    if self.captured is not None and core._capturing:
+        result = self.captured(self.numpy, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    given = [unwrap(x, met) for x in args]
     if kwargs:
         if kwargs.get("device", "cpu") not in ("cpu", None):
             return on_device(self, args, kwargs)
@@ -392,6 +403,9 @@ cdef class Function:
     written : callable, optional
         ``written(function, args, kwargs)`` gives the arrays that the function writes into; what tapes have saved of
         them is copied first.
+    captured : callable, optional
+        ``captured(function, args, kwargs)`` is called instead while an interpreter captures arrays, unless it returns
+        NotImplemented.
     """
 
     cdef vectorcallfunc vectorcall
@@ -399,20 +413,26 @@ cdef class Function:
     cdef object numpy              # NumPy's function
     cdef object implementation     # the same behind NumPy's dispatch, for arguments that have no say in it
     cdef object method             # the array method that does the same, or None
-    cdef int forwarded             # the most positional arguments with which it does
-    cdef bint forwards_names       # and whether it takes the same keywords
+    cdef int least, most           # the positional arguments with which it does
+    cdef set keywords              # and the keywords that it takes, too
     cdef object elsewhere
     cdef object written
+    cdef object captured
     cdef dict __dict__             # its name, documentation, ..., as any function's
     cdef object __weakref__
 
-    def __init__(self, function, elsewhere, written=None):
+    def __init__(self, function, elsewhere, written=None, captured=None):
         cdef object direct = DIRECT.get(function)
-        self.numpy, self.elsewhere, self.written = function, elsewhere, written
+        self.numpy, self.elsewhere, self.written, self.captured = function, elsewhere, written, captured
         self.implementation = getattr(function, "_implementation", function)
         self.direct = NULL if direct is None else (<Direct>direct).run
-        self.forwarded, self.forwards_names = METHODS.get(function, (0, False))
-        self.method = getattr(cnp.ndarray, function.__name__) if self.forwarded else None
+        self.most = -1
+        if function in METHODS:
+            self.method = getattr(cnp.ndarray, function.__name__)
+            code = self.implementation.__code__
+            self.least, most, names = METHODS[function]
+            self.most = min(most, code.co_argcount)
+            self.keywords = set(code.co_varnames[:code.co_argcount]) if names else set()
         self.vectorcall = <vectorcallfunc>call
 
     def __call__(self, /, *args, **kwargs):
@@ -432,10 +452,10 @@ cdef class Method(Function):
         return self if instance is None else PyMethod_New(self, instance)
 
 
-def make_wrapper(function, elsewhere, written=None):
+def make_wrapper(function, elsewhere, written=None, captured=None):
     """The `Function` for a function or method of NumPy's; a `Method` where NumPy's becomes one in a class."""
-    kind = Method if hasattr(type(function), "__get__") else Function
-    return kind(function, elsewhere, written)
+    binds = hasattr(type(function), "__get__") and not isinstance(function, types.MethodType)
+    return (Method if binds else Function)(function, elsewhere, written, captured)
 
 
 cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyObject* names) except NULL:
@@ -470,8 +490,8 @@ cdef object call_plain(Function self, PyObject* const* args, Py_ssize_t n, PyObj
         release(&call)
         return NotImplemented
     function = self.numpy if call.foreign else self.implementation
-    if n and n <= self.forwarded and Py_TYPE(call.given[1]) == NUMPYS and not call.foreign:
-        if names == NULL or self.forwards_names:
+    if self.least <= n <= self.most and Py_TYPE(call.given[1]) == NUMPYS and not call.foreign:
+        if names == NULL or self.keywords.issuperset(<tuple>names):
             function = self.method
     result = vectorcall(function, call.given + 1, <size_t>n | OFFSET, names)
     if result == NULL:

@@ -300,6 +300,10 @@ cdef object nonzero(Arguments args, Py_ssize_t n):
     return (new_array((<tuple>found)[0]),)
 
 
+cdef object iterable(Arguments args, Py_ssize_t n):
+    return True if n == 1 and is_host(args[0]) and cnp.PyArray_NDIM(memory(args[0])) else NotImplemented
+
+
 # ------------------------------------------------------------------------------------------- which calls they are for
 cdef int register(direct_call run, tuple functions) except -1:
     cdef Direct way = Direct.__new__(Direct)
@@ -341,3 +345,4 @@ register(item, (methods.item,))
 register(tolist, (methods.tolist,))
 register(fill, (methods.fill,))
 register(nonzero, both("nonzero"))
+register(iterable, (numpy.iterable,))

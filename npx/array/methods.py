@@ -4,6 +4,7 @@ On the host a method unwraps, calls NumPy's and wraps; on tracers and device arr
 """
 
 import functools
+import inspect
 import sys
 import types
 
@@ -21,6 +22,9 @@ from npx.dispatch.interpreter import Tracer
 #: methods that write into the array itself
 WRITERS = frozenset({"sort", "partition", "fill", "put", "setfield", "byteswap", "setflags", "itemset"})
 
+#: where the `out` of a method stands whose function has another order of arguments, or no signature
+OUT_PLACES = {"all": 3, "any": 3, "dot": 2}
+
 
 def traced_method(name):
     """The counterpart of an array method on payloads that NumPy cannot take."""
@@ -34,13 +38,30 @@ def _method(name):
         return traced_method(name)(*args, **kwargs)
 
     def written(function, args, kwargs):
+        if name in WRITERS:
+            return args[:1]
         out = kwargs.get("out")
-        return args[:1] if name in WRITERS else out if type(out) is tuple else () if out is None else (out,)
+        position = _out_position(name)
+        if out is None and position is not None and position < len(args):
+            out = args[position]
+        return out if type(out) is tuple else () if out is None else (out,)
 
     method = make_wrapper(original, elsewhere, written)
     functools.update_wrapper(method, original)
     method.__module__ = ndarray.__module__
     return method
+
+
+@functools.cache
+def _out_position(name):
+    """Where `out` stands among the arguments of a method."""
+    if name in OUT_PLACES:
+        return OUT_PLACES[name]
+    try:  # NumPy's function of that name has its arguments in the same order
+        names = list(inspect.signature(getattr(numpy, name, None)).parameters)
+    except (TypeError, ValueError):
+        return None
+    return names.index("out") if "out" in names else None
 
 
 def _attribute(name):
