@@ -24,7 +24,7 @@ ctypedef PyObject* const* Arguments
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
-    object PyTuple_New(Py_ssize_t)
+    void Py_INCREF(object)
 
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArray_Dims:
@@ -43,10 +43,20 @@ cdef extern from "numpy/arrayobject.h":
     object PyArray_ToList(cnp.ndarray)
     object PyArray_Nonzero(cnp.ndarray)
     object PyArray_GETITEM(cnp.ndarray, void*)
+    object PyArray_CastToType(cnp.ndarray, object, int)
+    object PyArray_TakeFrom(cnp.ndarray, object, int, PyObject*, cnp.NPY_CLIPMODE)
+    object PyArray_Repeat(cnp.ndarray, object, int)
+    object PyArray_ArgSort(cnp.ndarray, int, cnp.NPY_SORTKIND)
+    object PyArray_Round(cnp.ndarray, int, PyObject*)
+    int ALL_AXES "NPY_RAVEL_AXIS"
     int PyArray_FillWithScalar(cnp.ndarray, object) except -1
 
 cdef enum:
     MOST_AXES = 8  # given as arguments
+
+#: the types that `astype` is often called with -> dtype
+cdef dict TYPES = {kind: numpy.dtype(kind) for kind in (float, int, bool, numpy.bool_, numpy.int32, numpy.int64,
+                                                        numpy.float32, numpy.float64)}
 
 
 cdef inline bint is_host(PyObject* x):
@@ -184,6 +194,48 @@ cdef object flatten(Arguments args, Py_ssize_t n):
     if n != 1 or not is_host(args[0]):
         return NotImplemented
     return new_array(PyArray_Flatten(memory(args[0]), cnp.NPY_CORDER))
+
+
+cdef object astype(Arguments args, Py_ssize_t n):
+    cdef cnp.ndarray a
+    cdef object dtype
+    if n != 2 or type(<object>args[1]) is not type or not is_host(args[0]):
+        return NotImplemented
+    a, dtype = memory(args[0]), TYPES.get(<object>args[1])
+    if dtype is None or not is_real(a) or not cnp.PyArray_FLAGS(a) & cnp.NPY_ARRAY_C_CONTIGUOUS:
+        return NotImplemented
+    Py_INCREF(dtype)
+    return new_array(PyArray_CastToType(a, dtype, False))
+
+
+cdef object take(Arguments args, Py_ssize_t n):
+    if n != 2 or not is_host(args[0]) or not is_host(args[1]):
+        return NotImplemented
+    return taken(PyArray_TakeFrom(memory(args[0]), memory(args[1]), ALL_AXES, NULL, cnp.NPY_RAISE))
+
+
+cdef object repeat(Arguments args, Py_ssize_t n):
+    cdef cnp.npy_intp times
+    if n != 2 or not is_host(args[0]) or not small_int(<object>args[1], &times):
+        return NotImplemented
+    return new_array(PyArray_Repeat(memory(args[0]), <object>args[1], ALL_AXES))
+
+
+cdef object argsort(Arguments args, Py_ssize_t n):
+    if n != 1 or not is_host(args[0]) or cnp.PyArray_NDIM(memory(args[0])) == 0:
+        return NotImplemented
+    return new_array(PyArray_ArgSort(memory(args[0]), -1, cnp.NPY_QUICKSORT))
+
+
+cdef object round_(Arguments args, Py_ssize_t n):
+    if n != 1 or not is_host(args[0]) or cnp.PyArray_TYPE(memory(args[0])) != cnp.NPY_DOUBLE:
+        return NotImplemented
+    return taken(PyArray_Round(memory(args[0]), 0, NULL))
+
+
+cdef inline object taken(object result):
+    """A new array, or a scalar for one without dimensions."""
+    return new_array(result) if cnp.PyArray_NDIM(<cnp.ndarray>result) else result[()]
 
 
 # ------------------------------------------------------------------------------------------- the array or views of it
@@ -335,6 +387,11 @@ register(itself, (numpy.asarray, numpy.asanyarray))
 register(itself_where_contiguous, (numpy.ascontiguousarray,))
 register(itself_where_an_axis, (numpy.atleast_1d,))
 register(itself_where_real, (numpy.real, methods.conj, methods.conjugate))
+register(astype, (methods.astype,))
+register(take, both("take"))
+register(repeat, both("repeat"))
+register(argsort, both("argsort"))
+register(round_, both("round"))
 register(reshape, (methods.reshape,))
 register(ravel, both("ravel"))
 register(transpose, both("transpose"))

@@ -5,7 +5,7 @@ part, `npx.array.ufunc_traced` and `npx.array.ufunc_methods` call ops.
 """
 
 cimport numpy as cnp
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyTypeObject
 from npx.array.memory cimport nsaved
 from npx.array cimport pool
 from npx.array.calling cimport (
@@ -29,6 +29,7 @@ cnp.import_array()
 cdef extern from "Python.h":
     object PyObject_VectorcallMethod(object, PyObject* const*, size_t, PyObject*)
     void Py_INCREF(object)
+    void Py_SET_TYPE(object, PyTypeObject*)
 
 #: method -> the place of `out` among its positional arguments; `at` writes into its first operand
 cdef dict OUT_PLACES = {"reduce": 3, "accumulate": 3, "reduceat": 4, "at": 0, "outer": -1}
@@ -322,3 +323,18 @@ def array_ufunc(self, numpy_ufunc, method, *inputs, **kwargs):
 def stack_traced(payloads):
     """One payload from a list of payloads of one shape, tracers or device arrays among them."""
     return importlib.import_module("npx.array.ufunc_traced").stack(payloads)
+
+
+# ------------------------------------------------------------------------------------------- the class, completed
+class UfuncMeta(type):
+    """Makes ``isinstance(f, npx.ufunc)`` true for NumPy's ufuncs too."""
+
+    __slots__ = ()
+
+    def __instancecheck__(cls, instance):
+        return type.__instancecheck__(cls, instance) or (cls is ufunc and isinstance(instance, numpy.ufunc))
+
+
+# A cdef class cannot name a metaclass; UfuncMeta adds no state to `type`, so the swap is sound.
+Py_INCREF(UfuncMeta)
+Py_SET_TYPE(ufunc, <PyTypeObject*>UfuncMeta)
