@@ -24,12 +24,16 @@ def is_own_file(filename):
     return filename.startswith(_OWN) or _NUMPY in filename or filename.startswith("<")
 
 
+#: functions of a file's name that know more files that are not the user's: those of installed packages, for the runner
+not_of_user = []
+
+
 def user_line():
     """``file:line`` of the innermost frame outside npx and NumPy, or None."""
     frame = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not is_own_file(filename):
+        if not is_own_file(filename) and not any(other(filename) for other in not_of_user):
             return f"{filename}:{frame.f_lineno}"
         frame = frame.f_back
     return None

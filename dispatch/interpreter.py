@@ -15,12 +15,8 @@ from .abstract import Aval
 _local = threading.local()
 _births = itertools.count(1)
 
-
-class Clock:
-    """What the array layer's fast paths watch: the latest birth given out, and how many interpreters capture."""
-
-    now = 0
-    capturing = 0
+#: the interpreters of all threads whose tracers arrays may hold
+unsettled = set()
 
 
 def stack():
@@ -36,9 +32,16 @@ class Interpreter:
     """Base of the interpreters. Subclasses give `process`, and `lift` where plain payloads may join."""
 
     level = 0
+    #: larger than that of every interpreter, in any thread, that was installed before
+    birth = 0
+    #: on a stack now
     alive = False
+    #: the stack of the thread that it works for; None once the arrays that held its tracers are settled
+    levels = None
     #: weak references to the arrays that hold tracers of this interpreter after a write (kept by the array layer)
     lifted = ()
+    #: id of an older array that holds one -> what it held before, where that was not host memory (likewise)
+    replaced = {}
     #: True for an interpreter that must see every array older than itself (jit), not only its own tracers.
     captures = False
     #: what to call this transform in messages
@@ -61,32 +64,46 @@ class Interpreter:
 
 
 @contextlib.contextmanager
-def active(interpreter):
-    """Install `interpreter` on top of this thread's stack."""
+def active(interpreter, settle=None):
+    """Install `interpreter` on top of this thread's stack.
+
+    Parameters
+    ----------
+    interpreter : Interpreter
+    settle : callable, optional
+        Called without arguments when it has left the stack: takes its tracers out of the arrays that hold them.
+    """
     levels = stack()
     interpreter.level = levels[-1].level + 1 if levels else 1
-    interpreter.birth = Clock.now = next(_births)
-    interpreter.alive = True
-    interpreter.lifted = []
+    interpreter.birth = next(_births)
+    interpreter.alive, interpreter.levels = True, levels
+    interpreter.lifted, interpreter.replaced = [], {}
     levels.append(interpreter)
-    Clock.capturing += interpreter.captures
-    _hooks_changed()
+    unsettled.add(interpreter)
+    _changed(interpreter.captures, 1, interpreter.birth)
     try:
         yield interpreter
     finally:
         levels.remove(interpreter)
         interpreter.alive = False
-        Clock.capturing -= interpreter.captures
-        _hooks_changed()
+        _changed(-interpreter.captures, 0)
+        try:
+            if settle is not None:
+                settle()
+        finally:
+            interpreter.levels = None
+            unsettled.discard(interpreter)
+            _changed(0, -1)
 
 
-#: called after every change of the stack: the array layer keeps flags for its fast paths
+#: called with how many more interpreters this thread has that capture, and how many more that have not settled, and
+#: with the birth of a new one: the array layer keeps flags for its fast paths
 on_stack_change = []
 
 
-def _hooks_changed():
+def _changed(capturing, unsettled, birth=0):
     for hook in on_stack_change:
-        hook()
+        hook(capturing, unsettled, birth)
 
 
 class Operators:

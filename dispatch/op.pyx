@@ -45,9 +45,10 @@ cdef class Op:
         if _log_dispatch:
             log("dispatch", f"{self.name} on {'host' if kind is None else kind.__name__} at {user_line()}")
         if kind is None:
-            if self.host is None:
-                self.host = self._find(numpy.ndarray)
-            return self.host(*args, **params)
+            f = self.host  # which another thread may forget
+            if f is None:
+                f = self.host = self._find(numpy.ndarray)
+            return f(*args, **params)
         f = self.slots.get(kind)
         if f is None:
             f = self.slots[kind] = self._find(kind)

@@ -7,11 +7,16 @@ from typing import Any
 
 import numpy
 
+from .locks import lock_for_all
+
 #: every declared op, by name
 OPS = {}
 
 #: functions that declare ops when first called: programs that never trace do not need the declarations
 DECLARATIONS = []
+
+#: held while ops are declared or backends looked for, which other threads wait for
+_loading = lock_for_all()
 
 #: backends by name; third parties join through the entry-point group of the same name as ENTRY_POINTS
 BACKENDS = {}
@@ -32,8 +37,9 @@ def op(name):
 
 def declare_all():
     """Run what declares ops."""
-    while DECLARATIONS:
-        DECLARATIONS.pop()()
+    with _loading:
+        while DECLARATIONS:
+            DECLARATIONS.pop()()
 
 
 @dataclasses.dataclass(eq=False)
@@ -60,6 +66,8 @@ class Backend:
         ``devices() -> tuple of str``; by default one device with the backend's name.
     device_of : callable, optional
         ``device_of(payload) -> str``.
+    from_dlpack : callable, optional
+        ``from_dlpack(object) -> payload`` on memory of the backend's devices that another library holds.
     """
 
     name: str
@@ -71,6 +79,7 @@ class Backend:
     compile: Callable | None = None
     devices: Callable[[], tuple] | None = None
     device_of: Callable[[Any], str] | None = None
+    from_dlpack: Callable[[Any], Any] | None = None
 
 
 HOST = None  # set when the host backend registers: the backend whose payload is numpy.ndarray
@@ -84,7 +93,7 @@ def register_backend(backend):
         HOST = backend
     BACKENDS[backend.name] = backend
     _by_type.clear()
-    for known in OPS.values():
+    for known in list(OPS.values()):
         known.forget_slots()
     return backend
 
@@ -109,7 +118,7 @@ def backend_for(payload_type):
     if payload_type is numpy.ndarray and HOST is None:
         backend_named("cpu")
     for attempt in (BACKENDS.values, _third_parties):
-        for backend in attempt():
+        for backend in list(attempt()):
             if issubclass(payload_type, backend.payload_type):
                 _by_type[payload_type] = backend
                 return backend
@@ -122,19 +131,21 @@ _entry_points_loaded = False
 def load_entry_points():
     """Load third-party backends once; one that fails to import is reported and skipped."""
     global _entry_points_loaded
-    if _entry_points_loaded:
-        return
-    _entry_points_loaded = True
-    import importlib.metadata  # slow to import, and few programs ask for a device
+    with _loading:
+        if _entry_points_loaded:
+            return
+        _entry_points_loaded = True
+        import importlib.metadata  # slow to import, and few programs ask for a device
 
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        if point.name in BACKENDS:
-            continue
-        try:
-            loaded = point.load()
-            register_backend(loaded if isinstance(loaded, Backend) else loaded())
-        except Exception as error:  # a broken plugin must not break npx
-            warnings.warn(f"npx backend {point.name!r} ({point.value}) could not be loaded: {error!r}", stacklevel=2)
+        for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+            if point.name in BACKENDS:
+                continue
+            try:
+                loaded = point.load()
+                register_backend(loaded if isinstance(loaded, Backend) else loaded())
+            except Exception as error:  # a broken plugin must not break npx
+                why = f"npx backend {point.name!r} ({point.value}) could not be loaded: {error!r}"
+                warnings.warn(why, stacklevel=2)
 
 
 #: device name -> function that imports and registers a backend that ships with npx
@@ -166,3 +177,31 @@ def backend_named(device):
         known = ", ".join(sorted({*BACKENDS, *BUILTIN_LOADERS}))
         raise ValueError(f"unknown device {device!r}; known: {known}")
     return BACKENDS[name]
+
+
+def devices_of(backend):
+    """The names of the devices of a backend."""
+    return tuple(backend.devices()) if backend.devices else (backend.name,)
+
+
+def device_named(device):
+    """The full name of a device and its backend: ``"xla"`` is the first of the devices whose names begin so.
+
+    Raises
+    ------
+    ImportError, ValueError
+        As `backend_named`.
+    """
+    if not isinstance(device, str):
+        raise ValueError(f"a device is given by its name, such as 'cpu' or 'xla:0', not as {device!r}")
+    backend = backend_named(device)
+    found = devices_of(backend)
+    if device not in found and (":" in device or not found):
+        raise ValueError(f"unknown device {device!r}; known: {', '.join(found) or 'none of this kind'}")
+    return device if device in found else found[0], backend
+
+
+def place(host, device):
+    """A payload with the values of a NumPy array on a device, given by its full name."""
+    backend = backend_named(device)
+    return backend.asarray(host, device=device) if backend.devices else backend.asarray(host)

@@ -129,5 +129,6 @@ BACKEND = registry.register_backend(
         synchronize=lambda array: array.device.synchronize(),
         devices=devices,
         device_of=lambda array: f"{NAME}:{array.device.id}",
+        from_dlpack=cupy.from_dlpack,
     )
 )

@@ -405,5 +405,6 @@ BACKEND = registry.register_backend(
         compile=compile_graph,
         devices=devices,
         device_of=device_of,
+        from_dlpack=jnp.from_dlpack,
     )
 )

@@ -1,52 +1,92 @@
 """Classes of NumPy that hand out parts of arrays: what they hand out are npx arrays."""
 
+import inspect
+import types
+
 import numpy
 
 from npx import routing
 from npx.array import calling, upward
-from npx.array.ndarray import ndarray, payload, wrap
+from npx.array.flat import flatiter
+from npx.array.memory import protect_memory
+from npx.array.ndarray import ndarray, payload, wrap, wrap_like
+from npx.array.protocols import with_signature
 from npx.dispatch.abstract import aval_of
 
 
+def _like(original):
+    """A class decorator: members of NumPy's class that ours lacks ask NumPy's object, and signatures are NumPy's."""
+
+    def decorate(cls):
+        for name, member in vars(original).items():
+            if not name.startswith("_") and name not in vars(cls):
+                kind = _method if isinstance(member, types.MethodDescriptorType) else _attribute
+                setattr(cls, name, kind(name, member))
+            elif name in vars(cls):
+                with_signature(vars(cls)[name], member)
+        if getattr(original, "__text_signature__", None):
+            cls.__signature__ = inspect.signature(original)
+        return cls
+
+    return decorate
+
+
+def _method(name, original):
+    def method(self, *args, **kwargs):
+        return self._found(getattr(self._numpy, name)(*args, **kwargs))
+
+    method.__name__, method.__qualname__, method.__doc__ = name, original.__qualname__, original.__doc__
+    return with_signature(method, original)
+
+
+def _attribute(name, original):
+    return property(
+        lambda self: self._found(getattr(self._numpy, name)),
+        lambda self, value: setattr(self._numpy, name, value),
+        lambda self: delattr(self._numpy, name),
+        original.__doc__,
+    )
+
+
+@_like(numpy.nditer)
 class nditer:  # noqa: N801
     """Multi-dimensional iterator over arrays, which are needed in host memory; see `numpy.nditer`."""
 
     def __init__(self, *args, **kwargs):
+        operands = args[0] if args else kwargs.get("op")
+        operands = operands if isinstance(operands, (list, tuple)) else (operands,)
+        self._arrays = [x for x in operands if type(x) is ndarray]
         args, kwargs = routing.host_values("nditer", args, kwargs)
-        super().__setattr__("_numpy", numpy.nditer(*args, **kwargs))
+        self._numpy = numpy.nditer(*args, **kwargs)
+        for x in self._numpy.operands:
+            protect_memory(x)
 
     @classmethod
-    def _around(cls, iterator):
+    def _around(cls, iterator, arrays):
         new = cls.__new__(cls)
-        object.__setattr__(new, "_numpy", iterator)
+        new._numpy, new._arrays = iterator, list(arrays)
         return new
 
-    def __getattr__(self, name):
-        return calling.wrap_result(getattr(self._numpy, name))
-
-    def __setattr__(self, name, value):
-        setattr(self._numpy, name, value)
-
-    def __delattr__(self, name):
-        delattr(self._numpy, name)
-
-    def __dir__(self):
-        return dir(self._numpy)
+    def _found(self, result):
+        return wrap_like(result, self._arrays)
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        return calling.wrap_result(next(self._numpy))
+        return self._found(next(self._numpy))
 
     def __len__(self):
         return len(self._numpy)
 
     def __getitem__(self, k):
-        return calling.wrap_result(self._numpy[k])
+        return self._found(self._numpy[k])
 
     def __setitem__(self, k, value):
         self._numpy[k] = payload(value)
+
+    def __delitem__(self, k):
+        raise TypeError("Cannot delete iterator elements")
 
     def __enter__(self):
         self._numpy.__enter__()
@@ -60,10 +100,10 @@ class nditer:  # noqa: N801
 
     def copy(self):
         """A copy of the iterator in its present state."""
-        return self._around(self._numpy.copy())
+        return self._around(self._numpy.copy(), self._arrays)
 
 
-calling.RESULTS[numpy.nditer] = nditer._around
+calling.RESULTS[numpy.nditer] = lambda iterator: nditer._around(iterator, ())
 
 
 class _LikeNumPys(type):
@@ -73,41 +113,51 @@ class _LikeNumPys(type):
         return isinstance(instance, numpy.broadcast) or super().__instancecheck__(instance)
 
 
+@_like(numpy.broadcast)
 class broadcast(metaclass=_LikeNumPys):  # noqa: N801
-    """The shape that arrays broadcast to, and an iterator over them; see `numpy.broadcast`.
+    """The shape that arrays broadcast to, and an iterator over them; see `numpy.broadcast`."""
 
-    NumPy's own object, unless an array is traced or on a device.
-    """
+    def __init__(self, *arrays, **kwargs):
+        self._numpy = numpy.broadcast(*map(_for_shape, arrays), **kwargs)
+        self._arrays = [x for a in arrays for x in (a._arrays if type(a) is broadcast else (a,))]
 
-    def __new__(cls, *args):
-        numpys = numpy.broadcast(*map(_for_shape, args))
-        if all(isinstance(payload(a), numpy.ndarray) or not isinstance(a, ndarray) for a in args):
-            return numpys
-        new = super().__new__(cls)
-        new._numpy, new._arrays = numpys, args
-        return new
-
-    def __getattr__(self, name):
-        return getattr(self._numpy, name)
+    def _found(self, result):
+        return result
 
     @property
     def iters(self):
         """The iterators over the arrays, broadcast."""
-        np = upward.module("package")
-        return tuple(np.broadcast_to(a, self.shape).flat for a in self._arrays)
+        return tuple(_BroadcastIterator(a, self.shape) for a in self._arrays)
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        number = self.index
-        next(self._numpy)  # its elements have no values
-        place, np = numpy.unravel_index(number, self.shape), upward.module("package")
+        place = self.index
+        values = next(self._numpy)
+        if all(isinstance(payload(a), numpy.ndarray) or not isinstance(a, ndarray) for a in self._arrays):
+            return values
+        place, np = numpy.unravel_index(place, self.shape), upward.module("package")
         return tuple(np.broadcast_to(a, self.shape)[place] for a in self._arrays)
+
+
+class _BroadcastIterator(flatiter):
+    """A flat iterator over what an array, its base, is broadcast to."""
+
+    __slots__ = ("_elements",)
+
+    def __init__(self, base, shape):
+        super().__init__(base)
+        self._elements = upward.module("package").broadcast_to(base, shape).flat
+
+    def __next__(self):
+        return next(self._elements)
 
 
 def _for_shape(x):
     """Host memory of this shape; without data where the array has none on the host."""
+    if type(x) is broadcast:
+        return x._numpy
     p = payload(x)
     if isinstance(p, numpy.ndarray) or not isinstance(x, ndarray):
         return p

@@ -14,7 +14,7 @@ import types
 
 import numpy
 
-from npx import numpy_layer, routing
+from npx import numpy_layer, overrides, routing
 from npx.array import calling
 
 #: NumPy's object -> module and name of what stands for it
@@ -31,8 +31,11 @@ STANDS_FOR = {
 #: functions that hand arrays to a function of the user: they run re-executed, so that it gets npx arrays
 CALLS_BACK = frozenset(("apply_along_axis", "apply_over_axes", "fromfunction", "mask_indices", "pad", "piecewise"))
 
-#: modules that always run re-executed: their functions share classes that hold arrays (poly1d, Polynomial)
-ALWAYS_LAYER = ("numpy.polynomial", "numpy.lib._polynomial_impl")
+#: modules that always run re-executed: their functions share classes that hold arrays (poly1d) or are arrays (matrix)
+ALWAYS_LAYER = (
+    *("numpy.polynomial", "numpy.lib._polynomial_impl", "numpy.matrixlib", "numpy.ma", "numpy.lib.recfunctions"),
+    *("numpy._core.records", "numpy._core.defchararray", "numpy._core.memmap"),
+)
 
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type(numpy.sum))
 _exposed = {}  # id of NumPy's object -> (that object, npx's)
@@ -49,8 +52,13 @@ def expose(real, module="npx"):
     """
     known = _exposed.get(id(real))
     if known is None:
-        known = _exposed[id(real)] = (real, _expose(real, module))
+        known = _exposed.setdefault(id(real), (real, _expose(real, module)))  # another thread may have been first
     return known[1]
+
+
+def stand_for(real, ours):
+    """Let an object of npx stand for one of NumPy's wherever that is found."""
+    _exposed[id(real)] = (real, ours)
 
 
 def _expose(real, module):
@@ -79,7 +87,7 @@ def _mirror_of(real):
 
 
 def _expose_class(real):
-    if issubclass(real, (numpy.generic, numpy.ndarray, numpy.dtype, tuple, BaseException)):
+    if issubclass(real, (numpy.generic, numpy.dtype, tuple, BaseException)):
         return real
     return numpy_layer.counterpart(real) or real
 
@@ -90,9 +98,15 @@ def _expose_function(real, module):
     return make_wrapper(real, module)
 
 
-def make_wrapper(function, module="npx", captured=None):
-    """The public function that calls a NumPy function on npx arrays; for `captured` see `calling.make_wrapper`."""
-    wrapper = calling.make_wrapper(function, routing.elsewhere, routing.written_arguments, captured)
+def behind(public):
+    """The NumPy function of which a function is npx's counterpart; any other object itself."""
+    real = getattr(public, "__wrapped__", None)
+    return real if _exposed.get(id(real), (None, None))[1] is public else public
+
+
+def make_wrapper(function, module="npx"):
+    """The public function that calls a NumPy function on npx arrays."""
+    wrapper = calling.make_wrapper(function, routing.elsewhere, routing.written_arguments, _overridden)
     if function.__name__ in CALLS_BACK:
         direct = wrapper
 
@@ -101,11 +115,15 @@ def make_wrapper(function, module="npx", captured=None):
                 return routing.version_of(function)(*args, **kwargs)
             return direct(*args, **kwargs)
 
-    functools.update_wrapper(wrapper, function)
+    functools.update_wrapper(wrapper, function, (*functools.WRAPPER_ASSIGNMENTS, "__text_signature__"))
     home = getattr(function, "__module__", None)
     public = isinstance(home, str) and home.startswith("numpy")
     wrapper.__module__ = "npx" + home[len("numpy") :] if public else module
     return wrapper
+
+
+def _overridden(function, args, kwargs):
+    return overrides.dispatch(expose(function), function, args, kwargs)
 
 
 def _is_callback(x):
@@ -113,8 +131,9 @@ def _is_callback(x):
 
 
 def call(function, args, kwargs):
-    """Call npx's counterpart of a NumPy function."""
-    return expose(function)(*args, **kwargs)
+    """Call npx's counterpart of a NumPy function; of a function that another package dispatches its implementation."""
+    public = overrides.npx_function(function)
+    return getattr(public, "_implementation", public)(*args, **kwargs)
 
 
 numpy_layer.use_namespace(expose)
@@ -148,6 +167,8 @@ def mirror(namespace, source, extra=()):
             except AttributeError as error:
                 raise AttributeError(str(error).replace(source, here), name=name, obj=sys.modules[here]) from None
             value = expose(real, here)
+            if name not in vars(sys.modules[source]):  # NumPy's own `__getattr__` gave it, and may warn each time
+                return value
         namespace[name] = value
         return value
 

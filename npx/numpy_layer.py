@@ -11,13 +11,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
-import threading
 import types
 
 import numpy
 
-from npx.array.ndarray import ndarray, payload
+from npx.array.ndarray import ndarray, payload, wrap
 from npx.dispatch.interpreter import Tracer
+from npx.dispatch.locks import lock_for_all
 
 #: the modules that are executed again; what else they import from NumPy is the C layer, or does no arithmetic
 MODULES = frozenset(
@@ -30,11 +30,16 @@ MODULES = frozenset(
     linalg._linalg fft._helper fft._pocketfft
     polynomial polynomial._polybase polynomial.polynomial polynomial.polyutils polynomial.chebyshev polynomial.hermite
     polynomial.hermite_e polynomial.laguerre polynomial.legendre
+    matrixlib.defmatrix _core.records _core.defchararray _core.memmap lib.mixins lib.recfunctions
+    ma.core ma.extras ma.mrecords
     """.split()
 )
 
 #: modules whose functions other modules call through npx's public ones, which know what to do where an op is missing
 CALL_LIBRARIES = ("numpy.linalg._linalg", "numpy.fft._pocketfft")
+
+#: module -> names whose objects stay NumPy's: what is compared by identity
+SHARED = {"numpy.ma.core": ("MaskedConstant", "masked", "masked_singleton")}
 
 #: module -> name -> the version in `npx.api` of a Python function that reaches below the array interface
 OVERRIDES = {}
@@ -42,7 +47,7 @@ OVERRIDES = {}
 EDITS = {}
 
 _modules = {}
-_loading = threading.RLock()
+_loading = lock_for_all()
 _expose = None
 
 
@@ -65,6 +70,7 @@ def home(obj):
 def _home_of_class(cls):
     """The module that defines a class, which its methods know better than its `__module__`."""
     method = next((v for v in vars(cls).values() if isinstance(v, types.FunctionType)), None)
+    method = getattr(method, "_npx_version_of", method)  # of a protocol method, the one that was defined
     where = cls.__module__ if method is None else method.__globals__["__name__"]
     return where if isinstance(where, str) else None
 
@@ -100,6 +106,7 @@ class Layer(types.ModuleType):
         if f"{self.__name__}.{name}" in MODULES:
             return module(f"{self.__name__}.{name}")
         if not name.startswith("__") or name == "__all__":
+            importlib.import_module("npx.api")  # fills OVERRIDES and EDITS; may need a layer itself, so not in the lock
             with _loading:  # another thread waits; the one that loads finds what is there so far, as in any import
                 if self._state == "new":
                     self._state = "running"
@@ -109,7 +116,6 @@ class Layer(types.ModuleType):
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def _execute(self):
-        importlib.import_module("npx.api")  # fills OVERRIDES and EDITS
         origin = importlib.import_module(self.__name__)
         self.__file__ = origin.__file__
         for (name, _), (_, names) in EDITS.items():
@@ -119,14 +125,16 @@ class Layer(types.ModuleType):
         except BaseException:
             self._state = "new"
             raise
-        self._state = "done"
         for name, version in OVERRIDES.get(self.__name__, {}).items():
             _override(self, name, version)
+        for name in SHARED.get(self.__name__, ()):
+            setattr(self, name, getattr(origin, name))
         for name, value in list(vars(self).items()):
-            if isinstance(value, type) and issubclass(value, (tuple, BaseException)):
-                setattr(self, name, getattr(origin, name))  # result and exception classes stay NumPy's
+            if isinstance(value, type) and issubclass(value, (tuple, BaseException, numpy.generic)):
+                setattr(self, name, getattr(origin, name))  # classes of results, exceptions and scalars stay NumPy's
             elif _is_defined_by(value, self):
                 value.__module__ = "npx" + value.__module__.removeprefix("numpy")  # where pickle finds it
+        self._state = "done"
 
 
 def _override(layer, name, version):
@@ -150,7 +158,10 @@ def module(name):
     """npx's counterpart of the NumPy module `name`."""
     found = _modules.get(name)
     if found is None:
-        found = _modules[name] = Layer(name) if name in MODULES else Shadow(name)
+        found = _modules.setdefault(name, Layer(name) if name in MODULES else Shadow(name))
+    if vars(found).get("_state") == "running":
+        with _loading:  # wait, if it is another thread that loads it
+            pass
     return found
 
 
@@ -210,6 +221,24 @@ class _Rewrite(ast.NodeTransformer):
         if node.names[0].name == "*":
             return self._at(node, [f"globals().update(_npx_star({source!r}))"])
         return self._at(node, [f"{a.asname or a.name} = _npx_bind({source!r}, {a.name!r})" for a in node.names])
+
+    def visit_ClassDef(self, node):
+        """A class of arrays gets NumPy's own class as its last base, for code that asks `isinstance` of that."""
+        self.generic_visit(node)
+        if node.bases:
+            beside = ast.parse(f"_npx_beside({self.name!r}, {node.name!r})", mode="eval").body
+            node.bases.append(ast.Starred(beside, ast.Load()))
+            ast.fix_missing_locations(ast.copy_location(node.bases[-1], node))
+        return node
+
+    def visit_Call(self, node):
+        """A method of NumPy's own objects that gives or takes NumPy's arrays becomes a helper: see `METHODS`."""
+        self.generic_visit(node)
+        helper = METHODS.get((getattr(node.func, "attr", None), len(node.args)))
+        if helper is None:
+            return node
+        call = ast.Call(ast.Name(helper, ast.Load()), [node.func.value, *node.args], node.keywords)
+        return ast.fix_missing_locations(ast.copy_location(call, node))
 
     def visit_If(self, node):
         self.generic_visit(node)
@@ -278,8 +307,36 @@ def _code(origin):
     return compile(_Rewrite(origin.__name__, origin.__package__).visit(tree), origin.__file__, "exec")
 
 
+def beside(module_name, name):
+    """The base that a class of a re-executed module gets besides its own: NumPy's class, if that holds arrays."""
+    original = getattr(sys.modules[module_name], name, None)
+    return (original,) if isinstance(original, type) and issubclass(original, numpy.ndarray) else ()
+
+
+def as_array(x):
+    """``x.__array__()`` as a plain array of npx's; of a subclass it is NumPy's."""
+    return _expose(numpy.asarray)(x)
+
+
+def view(x, dtype, kind):
+    """``x.view(dtype, kind)``, also of a scalar, for which NumPy does not know the array class."""
+    if isinstance(x, numpy.generic) and kind is ndarray:
+        return wrap(x.view(dtype, numpy.ndarray))
+    return x.view(dtype, kind)
+
+
 #: what rewritten code calls
-HELPERS = {"_npx_bind": bind, "_npx_star": star, "_npx_check": check}
+HELPERS = {
+    "_npx_bind": bind,
+    "_npx_star": star,
+    "_npx_check": check,
+    "_npx_beside": beside,
+    "_npx_asarray": as_array,
+    "_npx_view": view,
+}
+
+#: method and number of its arguments -> the helper that is called instead, with the object first
+METHODS = {("__array__", 0): "_npx_asarray", ("view", 2): "_npx_view"}
 
 
 # ----------------------------------------------------------------------------- what re-executed code does without

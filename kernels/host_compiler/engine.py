@@ -5,12 +5,12 @@ Kernels are cached by their `Nest`, so a graph of a shape seen before, or of a s
 
 import functools
 import platform
-import threading
 import time
 
 import llvmlite.binding as llvm
 
 from npx.dispatch.debug import STAGES, log
+from npx.dispatch.locks import lock_for_all
 from npx.kernels.host_compiler.llvm import KernelWriter
 
 #: instruction sets of glibc's vector math library: letter in its symbols, bits of its vectors, CPU features needed
@@ -74,7 +74,6 @@ class Engine:
         self.machine = llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=flags, opt=2)
         self.jit = llvm.create_mcjit_compiler(llvm.parse_assembly(""), self.machine)
         self.addresses = {}
-        self.lock = threading.Lock()
 
     def kernels(self, nests):
         """Addresses of the kernels of `nests`; those not yet known are compiled, in one module.
@@ -88,7 +87,7 @@ class Engine:
         dict of Nest to int
         """
         nests = list(dict.fromkeys(nests))
-        with self.lock:
+        with _compiling:
             missing = [nest for nest in nests if nest not in self.addresses]
             if missing:
                 self.compile(missing)
@@ -127,7 +126,15 @@ def module_text(names, target):
     return "\n".join([*declarations.values(), *functions, attributes, ""])
 
 
-@functools.cache
+_compiling = lock_for_all()
+_engine = None
+
+
 def engine():
-    """The process's engine, for the processor that it runs on."""
-    return Engine(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))
+    """The process's engine, for the processor that it runs on. There is one: with an engine goes the code it made."""
+    global _engine
+    if _engine is None:
+        with _compiling:
+            if _engine is None:
+                _engine = Engine(llvm.get_host_cpu_name(), dict(llvm.get_host_cpu_features()))
+    return _engine

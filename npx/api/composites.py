@@ -10,25 +10,16 @@ from npx.array.ndarray import payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import ops
+from npx.overrides import is_subclass
 
 HOST = (numpy.ndarray, numpy.generic, bool, int, float, complex)
-
-
-@python_function("numpy.ma.core", "isMaskedArray")
-def is_masked_array(x):
-    """`numpy.ma.isMaskedArray`."""
-    return isinstance(x, numpy.ma.MaskedArray)
-
-
-@python_function("numpy.ma.core", "is_masked")
-def is_masked(x):
-    """`numpy.ma.is_masked`: only masked arrays have a mask, and they are NumPy's own."""
-    return False
 
 
 @python_function("numpy.lib._utils_impl", "_median_nancheck")
 def median_nancheck(data, result, axis):
     """Put NaN where the sorted `data` ends with one, without asking whether there are any."""
+    if is_subclass(data):
+        return numpy.lib._utils_impl._median_nancheck(data, result, axis)
     if data.size == 0:
         return result
     last = data.take(-1, axis=axis)

@@ -13,10 +13,12 @@ from npx.api.support import (
     reshaped,
 )
 from npx.api.views import stand_ins
+from npx.array.calling import wrap_result
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of, type_key
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.registry import backend_for
+from npx.overrides import is_subclass
 
 
 @function("array")
@@ -145,6 +147,9 @@ class ArrayConverter:
     *objects : array_like
     """
 
+    def __new__(cls, *objects):
+        return super().__new__(_SubclassConverter if any(map(is_subclass, objects)) else cls)
+
     def __init__(self, *objects):
         self._objects = objects
         self._arrays = tuple(map(as_array, objects))
@@ -178,3 +183,21 @@ class ArrayConverter:
         if isinstance(arr, ndarray) and arr.ndim == 0:
             return wrap_scalar(payload(arr)) if to_scalar else arr
         return arr if isinstance(arr, ndarray) or to_scalar else wrap(numpy.asarray(arr))
+
+
+class _SubclassConverter(ArrayConverter):
+    """NumPy's own converter, where an argument is of a subclass: it knows whose the result is."""
+
+    def __init__(self, *objects):
+        self._objects = objects
+        self._of_numpy = numpy._core._multiarray_umath._array_converter(*map(payload, objects))
+        self.scalar_input = self._of_numpy.scalar_input
+
+    def as_arrays(self, *, subok=True, pyscalars="convert_if_no_array"):
+        return wrap_result(self._of_numpy.as_arrays(subok=subok, pyscalars=pyscalars))
+
+    def result_type(self, extra_dtype=None, ensure_inexact=False):
+        return self._of_numpy.result_type(extra_dtype, ensure_inexact)
+
+    def wrap(self, arr, /, to_scalar=None):
+        return wrap_result(self._of_numpy.wrap(payload(arr), to_scalar=to_scalar))

@@ -7,7 +7,8 @@ import numpy
 from numpy._core import multiarray
 
 from npx import numpy_layer
-from npx.array.calling import make_wrapper, plain
+from npx.array.array_likes import arrays
+from npx.array.calling import make_wrapper
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of, type_key
 from npx.dispatch.interpreter import Tracer
@@ -73,7 +74,7 @@ def operand(x):
     """The payload of an array argument; lists become arrays, Python scalars stay as they are."""
     if isinstance(x, (list, tuple)):
         return stack(x)
-    p = payload(plain(x))
+    p = payload(arrays(x))
     if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, bool, int, float, complex)) or _on_device(p):
         return p
     return numpy.asarray(p)

@@ -19,7 +19,6 @@ cdef struct Call:
     (PyObject*)[MOST_DIRECT] arrays    # the npx arrays among the arguments, borrowed
     int ngiven
     int narrays
-    bint foreign                      # some argument may have a say in the call, by NumPy's protocols
 
 # Prepare a call: False where an argument has to be looked at in more detail. `release` it in any case.
 cdef bint prepare(Call* call, PyObject* const* args, Py_ssize_t total) except -1

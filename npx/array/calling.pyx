@@ -17,6 +17,7 @@ import types
 
 import numpy
 
+from npx.array import array_likes, upward
 from npx.array.memory import protect_memory
 from npx.dispatch.registry import backend_named
 
@@ -64,14 +65,7 @@ cdef object place = None  # see `set_placement`
 
 
 def set_placement(function):
-    """Say where new arrays go.
-
-    Parameters
-    ----------
-    function : callable or None
-        ``function(numpy_array)`` gives what is returned in place of the npx array around a new NumPy array, where no
-        npx array took part in the call. None: such arrays stay in host memory.
-    """
+    """Let ``function(array)`` give the npx array for a NumPy array that was made from no npx array; None: `wrap`."""
     global place
     place = function
 
@@ -98,8 +92,7 @@ cdef bint prepare(Call* call, PyObject* const* args, Py_ssize_t total) except -1
     cdef Py_ssize_t i
     cdef PyObject* p
     call.ngiven = call.narrays = 0
-    call.foreign = False
-    if total > MOST_DIRECT or core._capturing:
+    if total > MOST_DIRECT or (core._capturing and core.captures()):
         return False
     for i in range(total):
         p = plain_argument(call, args[i], 0)
@@ -126,16 +119,11 @@ cdef PyObject* plain_argument(Call* call, PyObject* x, int depth) except? NULL:
         call.arrays[call.narrays] = x
         call.narrays += 1
         p = <PyObject*>(<ndarray>x).data_
-    elif is_simple(kind):
-        pass
     elif kind == TUPLE or kind == LIST:
         return NULL if depth == DEEPEST else plain_sequence(call, x, depth + 1)
-    elif kind == NUMPYS or kind == <PyTypeObject*>type or PyArray_IsAnyScalar(x) or isinstance(<object>x, cnp.dtype):
-        pass
-    elif kind == <PyTypeObject*>dict or isinstance(<object>x, (ndarray, tuple)):
+    elif not (is_simple(kind) or kind == NUMPYS or kind == <PyTypeObject*>type or PyArray_IsAnyScalar(x)
+              or isinstance(<object>x, cnp.dtype) or kind == <PyTypeObject*>range):
         return NULL
-    else:
-        call.foreign = True
     C_INCREF(p)
     return p
 
@@ -178,8 +166,7 @@ cdef object finish(Call* call, object result):
         return result
     if kind == LIST or isinstance(result, tuple):
         return finish_sequence(call, result)
-    convert = RESULTS.get(<object>kind)
-    return result if convert is None else convert(result)
+    return rewrap(result, arguments_of(call))
 
 
 cdef object finish_sequence(Call* call, object result):
@@ -193,7 +180,7 @@ cdef object finish_sequence(Call* call, object result):
             return rewrap(result, arguments_of(call))
     if not arrays:
         return result
-    if type(result) is not tuple or (place is not None and call.narrays == 0):
+    if type(result) is not tuple:
         return rewrap(result, arguments_of(call))
     return tuple([finish_array(call, item) if type(item) is cnp.ndarray else item for item in <tuple>result])
 
@@ -207,7 +194,7 @@ cdef object finish_array(Call* call, cnp.ndarray result):
         if x.data_ is result:
             return x
     if place is not None and call.narrays == 0:
-        return rewrap(result, arguments_of(call))
+        return place(result)
     r = new_array(result)
     base = cnp.get_array_base(result)
     if base is not None:
@@ -215,6 +202,7 @@ cdef object finish_array(Call* call, cnp.ndarray result):
             x = <ndarray>call.arrays[i]
             if base is x.data_ or base is cnp.get_array_base(<cnp.ndarray>x.data_):
                 r.base_ = x if x.base_ is None else x.base_
+                r.standard = x.standard
                 break
     return r
 
@@ -224,17 +212,21 @@ cdef Arguments arguments_of(Call* call):
     cdef int i
     if call.narrays:
         met.arrays = [<object>call.arrays[i] for i in range(call.narrays)]
-    met.given = [<object>call.given[i + 1] for i in range(call.ngiven)]
     return met
 
 
 # ------------------------------------------------------------------------------------------- the general path
+cdef enum:
+    MOST_AXES = 64  # of NumPy's arrays; lists may contain themselves
+
+
 cdef class Arguments:
     """What `unwrap` has met: the npx arrays, and whether all of them were in host memory."""
 
     cdef list arrays
-    cdef list given    # the arguments as NumPy got them, where a new array may be placed elsewhere
     cdef bint host
+    cdef int depth     # of nested sequences
+    cdef bint foreign  # some argument has an `__array_function__` that may answer the call
 
     def __cinit__(self):
         self.host = True
@@ -258,24 +250,28 @@ cdef object unwrap(object x, Arguments met):
         return unwrap_sequence(x, kind, met)
     if kind is dict:
         return {key: unwrap(value, met) for key, value in x.items()} if holds_arrays(x.values()) else x
-    if isinstance(x, cnp.ndarray) and core._capturing:
+    if isinstance(x, cnp.ndarray) and core._capturing and core.captures():
         p = payload(x)
         if not isinstance(p, cnp.ndarray):
             met.host = False
         return p
+    if kind is not cnp.ndarray and hasattr(kind, "__array_function__"):
+        met.foreign = True
     return x
 
 
 cdef object unwrap_sequence(object items, object kind, Arguments met):
     cdef list found
     cdef bint changed = False
-    if not holds_arrays(items):
+    if met.depth > MOST_AXES or not holds_arrays(items):
         return items
     found = []
+    met.depth += 1
     for item in items:
         p = unwrap(item, met)
         changed = changed or p is not item
         found.append(p)
+    met.depth -= 1
     if not changed:
         return items
     if kind is list:
@@ -292,6 +288,8 @@ cdef bint holds_arrays(object items):
             continue
         if kind is list or kind is dict or isinstance(item, (ndarray, cnp.ndarray, tuple)):
             return True
+        if hasattr(kind, "__array_function__"):
+            return True
         last = kind
     return False
 
@@ -302,7 +300,7 @@ cdef object rewrap(object result, Arguments met):
     if kind is cnp.ndarray:
         if met.arrays is not None:
             return wrap_like(result, met.arrays)
-        return wrap(result) if place is None or is_given(result, met.given) else place(result)
+        return wrap_made(result)
     if kind is list or isinstance(result, tuple):
         if not holds_arrays(result):
             return result
@@ -310,66 +308,59 @@ cdef object rewrap(object result, Arguments met):
         if kind is tuple:
             return tuple(items)
         return items if kind is list else kind._make(items) if hasattr(kind, "_make") else tuple(items)
+    if isinstance(result, cnp.ndarray) and type(kind) is type:
+        return upward.module("overrides").of_npx_class(result)
     convert = RESULTS.get(kind)
     return result if convert is None else convert(result)
 
 
-cdef bint is_given(cnp.ndarray result, list given):
-    """Whether a result is one of the arguments, or looks into the memory of one."""
-    cdef object base = cnp.get_array_base(result), x
-    if given is None:
-        return True
-    for x in given:
-        if x is result or (base is not None and isinstance(x, cnp.ndarray)
-                           and (base is x or base is cnp.get_array_base(<cnp.ndarray>x))):
-            return True
-    return False
+#: functions that make an array of nested lists
+cdef object FROM_LISTS = frozenset((numpy.array, numpy.asarray, numpy.asanyarray, numpy.ascontiguousarray,
+                                    numpy.asfortranarray))
 
 
-def plain(x):
-    """An argument with npx arrays in place of objects whose `__array__` gives them, which NumPy does not take."""
-    if type(x) is list or type(x) is tuple:
-        items = [plain(item) for item in x]
-        return x if all([new is old for new, old in zip(items, x)]) else type(x)(items)
-    if isinstance(x, (ndarray, cnp.ndarray, type)) or not hasattr(x, "__array__"):
-        return x
-    given = x.__array__()
-    return given if isinstance(given, ndarray) else x
-
-
-cdef object NOT_AN_ARRAY = "object __array__ method not producing an array"
+cdef bint holds_objects(object function, tuple args, object result):
+    """Whether NumPy made an object array of lists: then it shall find the npx arrays themselves in them."""
+    if type(result) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>result) != cnp.NPY_OBJECT:
+        return False
+    return len(args) > 0 and isinstance(args[0], (list, tuple)) and function in FROM_LISTS
 
 
 cdef object call_general(Function self, tuple args, dict kwargs):
-    cdef Arguments met = Arguments.__new__(Arguments)
-    cdef list given
-    cdef dict keywords = kwargs
-    if self.captured is not None and core._capturing:
-        result = self.captured(self.numpy, args, kwargs)
-        if result is not NotImplemented:
+    cdef Arguments met
+    cdef list positional
+    cdef dict named
+    if self.general is not None:
+        return self.general(*args, **kwargs)
+    met = Arguments.__new__(Arguments)
+    positional = [unwrap(x, met) for x in args]
+    named = {key: unwrap(x, met) for key, x in kwargs.items()} if kwargs else kwargs
+    if met.foreign and self.overridden is not None:
+        answered, result = self.overridden(self.numpy, args, kwargs)
+        if answered:
             return result
-    given = [unwrap(x, met) for x in args]
-    if kwargs:
-        if kwargs.get("device", "cpu") not in ("cpu", None):
-            return on_device(self, args, kwargs)
-        keywords = {key: unwrap(x, met) for key, x in kwargs.items()}
     if not met.host:
         return self.elsewhere(self.numpy, args, kwargs)
+    if named and named.get("device") is not None:
+        if named["device"] != "cpu":
+            return on_device(self, args, kwargs)
+        if met.arrays is None:
+            met.arrays = []  # the host it is, whatever the default device
     if nsaved and self.written is not None:
         for x in self.written(self.numpy, args, kwargs):
             protect_memory(payload(x))
     try:
-        result = self.numpy(*given, **keywords)
+        result = self.numpy(*positional, **named)
     except ValueError as error:
-        if NOT_AN_ARRAY not in str(error):
+        if not array_likes.is_refusal(error):
             raise
-        again = [plain(x) for x in args]
-        again_named = {key: plain(x) for key, x in kwargs.items()}
-        if all([new is old for new, old in zip((*again, *again_named.values()), (*args, *kwargs.values()))]):
-            raise
-        return self(*again, **again_named)
-    if keywords.get("device") is None:
-        met.given = [*given, *keywords.values()]
+        try:
+            result, given = array_likes.call(self.numpy, positional, named)
+        except array_likes.NotOnHost:
+            return self(*array_likes.arrays(args), **array_likes.arrays(kwargs))
+        met.arrays = (met.arrays or []) + given
+    if met.arrays is not None and holds_objects(self.numpy, args, result):
+        result = array_likes.call(self.numpy, args, kwargs)[0]
     return rewrap(result, met)
 
 
@@ -380,9 +371,16 @@ def on_device(function, args, kwargs):
     return function(*args, **{**kwargs, "device": "cpu"}).to_device(device)
 
 
+cpdef object wrap_made(object made):
+    """The npx array for a NumPy array that was made from no npx array: on the default device."""
+    return wrap(made) if place is None else place(made)
+
+
 def wrap_result(result):
-    """A NumPy result with npx arrays in place of NumPy's, in tuples and lists too."""
-    return rewrap(result, Arguments.__new__(Arguments))
+    """A NumPy result with npx arrays around NumPy's memory in place of its arrays, in tuples and lists too."""
+    cdef Arguments met = Arguments.__new__(Arguments)
+    met.arrays = []
+    return rewrap(result, met)
 
 
 # ------------------------------------------------------------------------------------------- the public functions
@@ -403,9 +401,11 @@ cdef class Function:
     written : callable, optional
         ``written(function, args, kwargs)`` gives the arrays that the function writes into; what tapes have saved of
         them is copied first.
-    captured : callable, optional
-        ``captured(function, args, kwargs)`` is called instead while an interpreter captures arrays, unless it returns
-        NotImplemented.
+    overridden : callable, optional
+        ``overridden(function, args, kwargs)`` is called where an argument has an ``__array_function__``. It returns
+        whether that has answered the call, and what.
+    general : callable, optional
+        Is called with the arguments in place of all this, where there is no direct way.
     """
 
     cdef vectorcallfunc vectorcall
@@ -417,13 +417,15 @@ cdef class Function:
     cdef set keywords              # and the keywords that it takes, too
     cdef object elsewhere
     cdef object written
-    cdef object captured
+    cdef object overridden
+    cdef object general
     cdef dict __dict__             # its name, documentation, ..., as any function's
     cdef object __weakref__
 
-    def __init__(self, function, elsewhere, written=None, captured=None):
+    def __init__(self, function, elsewhere, written=None, overridden=None, general=None):
         cdef object direct = DIRECT.get(function)
-        self.numpy, self.elsewhere, self.written, self.captured = function, elsewhere, written, captured
+        self.numpy, self.elsewhere, self.written = function, elsewhere, written
+        self.overridden, self.general = overridden, general
         self.implementation = getattr(function, "_implementation", function)
         self.direct = NULL if direct is None else (<Direct>direct).run
         self.most = -1
@@ -452,10 +454,12 @@ cdef class Method(Function):
         return self if instance is None else PyMethod_New(self, instance)
 
 
-def make_wrapper(function, elsewhere, written=None, captured=None):
+def make_wrapper(function, elsewhere, written=None, overridden=None, general=None):
     """The `Function` for a function or method of NumPy's; a `Method` where NumPy's becomes one in a class."""
     binds = hasattr(type(function), "__get__") and not isinstance(function, types.MethodType)
-    return (Method if binds else Function)(function, elsewhere, written, captured)
+    return (Method if binds else Function)(
+        function, elsewhere, written, overridden, general
+    )
 
 
 cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyObject* names) except NULL:
@@ -465,10 +469,10 @@ cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyO
     cdef object r = NotImplemented
     if names == NULL and self.direct != NULL:
         r = self.direct(args, n)
-    if r is NotImplemented:
+    if r is NotImplemented and self.general is None:
         r = call_plain(self, args, n, names)
-        if r is NotImplemented:
-            r = call_general(self, positional(args, n), named(args + n, names))
+    if r is NotImplemented:
+        r = call_general(self, as_tuple(args, n), as_dict(args + n, names))
     Py_INCREF(r)
     return <PyObject*>r
 
@@ -489,19 +493,21 @@ cdef object call_plain(Function self, PyObject* const* args, Py_ssize_t n, PyObj
     if not prepare(&call, args, total):
         release(&call)
         return NotImplemented
-    function = self.numpy if call.foreign else self.implementation
-    if self.least <= n <= self.most and Py_TYPE(call.given[1]) == NUMPYS and not call.foreign:
+    function = self.implementation
+    if self.least <= n <= self.most and Py_TYPE(call.given[1]) == NUMPYS:
         if names == NULL or self.keywords.issuperset(<tuple>names):
             function = self.method
     result = vectorcall(function, call.given + 1, <size_t>n | OFFSET, names)
     if result == NULL:
-        foreign = call.foreign
         release(&call)
-        if foreign and is_not_an_array():
+        if is_refused():
             return NotImplemented
         propagate()
     given = <object>result
     C_DECREF(result)
+    if call.narrays and n and type(given) is cnp.ndarray and holds_objects(self.numpy, (<object>args[0],), given):
+        release(&call)
+        return NotImplemented
     return finish_and_release(&call, given)
 
 
@@ -517,24 +523,24 @@ cdef int propagate() except -1:
     return -1
 
 
-cdef bint is_not_an_array() except -1:
-    """Whether NumPy just refused what an ``__array__`` gave; the exception is gone then, and else stays."""
+cdef bint is_refused() except -1:
+    """Whether NumPy may take what it has just refused, if it gets stand-ins; the exception is gone then, else stays."""
     if not PyErr_ExceptionMatches(ValueError):
         return False
     try:
         propagate()
     except ValueError as error:
-        if NOT_AN_ARRAY not in str(error):
+        if not array_likes.is_refusal(error):
             raise
     return True
 
 
-cdef tuple positional(PyObject* const* args, Py_ssize_t n):
+cdef tuple as_tuple(PyObject* const* args, Py_ssize_t n):
     cdef Py_ssize_t i
     return tuple([<object>args[i] for i in range(n)])
 
 
-cdef dict named(PyObject* const* values, PyObject* names):
+cdef dict as_dict(PyObject* const* values, PyObject* names):
     return {} if names == NULL else {name: <object>values[i] for i, name in enumerate(<tuple>names)}
 
 

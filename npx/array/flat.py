@@ -1,10 +1,22 @@
 """``x.flat``: a one-dimensional iterator that reads and writes through to the array."""
 
+import operator
+
 import numpy
 
 from npx.array.memory import protect_memory
 from npx.array.ndarray import payload, wrap
+from npx.array.protocols import with_signature
 from npx.array.views import read
+
+
+def _comparison(name):
+    compare = getattr(operator, name)
+
+    def compared(self, other):
+        return compare(self.base.reshape(-1), other)
+
+    return compared
 
 
 class flatiter:
@@ -21,6 +33,7 @@ class flatiter:
     def __init__(self, base):
         self.base = base
         self._host = None
+        self._iterator()  # refuses arrays of more axes than NumPy's can have
 
     def _iterator(self):
         """NumPy's own iterator, where the array is in host memory."""
@@ -58,26 +71,23 @@ class flatiter:
         flat[k] = value
         self.base[...] = flat.reshape(self.base.shape)
 
+    def __delitem__(self, k):
+        raise TypeError("Cannot delete iterator elements")
+
     def __array__(self, dtype=None, copy=None):
-        return numpy.asarray(self.base.reshape(-1), dtype=dtype)
+        host = self._iterator()
+        return numpy.array(self.base.reshape(-1) if host is None else host.__array__(), dtype=dtype, copy=copy)
 
-    def __eq__(self, other):
-        return self.base.reshape(-1) == other
-
+    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_comparison, ("eq", "ne", "lt", "le", "gt", "ge"))
     __hash__ = None
 
     def copy(self):
-        """A 1-D copy of the array's content."""
+        """Get a copy of the iterator as a 1-D array."""
         return self.base.reshape(-1).copy()
 
-    @property
-    def coords(self):
-        """The index of the item that comes next."""
-        host = self._iterator()
-        return host.coords
+    coords = property(lambda self: self._iterator().coords, doc=numpy.flatiter.coords.__doc__)
+    index = property(lambda self: self._iterator().index, doc=numpy.flatiter.index.__doc__)
 
-    @property
-    def index(self):
-        """The flat position of the item that comes next."""
-        host = self._iterator()
-        return host.index
+
+for _name in ("__array__", "copy"):
+    with_signature(vars(flatiter)[_name], vars(numpy.flatiter)[_name])

@@ -5,14 +5,15 @@ On the host a method unwraps, calls NumPy's and wraps; on tracers and device arr
 
 import functools
 import inspect
-import sys
 import types
+import weakref
 
 import numpy
 
-from npx.array import direct, interop, upward  # noqa: F401  (`direct` before the methods are made)
+from npx.array import direct, interop, protocols, upward  # noqa: F401  (`direct` before the methods are made)
 from npx.array.attributes import Attribute
 from npx.array.calling import make_wrapper
+from npx.array.capi import lent
 from npx.array.flat import flatiter
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, on_host, payload, wrap, wrap_like
@@ -31,11 +32,8 @@ def traced_method(name):
     return upward.module("api").method(name)
 
 
-def _method(name):
-    original = getattr(numpy.ndarray, name)
-
-    def elsewhere(function, args, kwargs):
-        return traced_method(name)(*args, **kwargs)
+def written_by(name):
+    """The function that finds, among the arguments of the array method `name`, those that it writes into."""
 
     def written(function, args, kwargs):
         if name in WRITERS:
@@ -46,10 +44,7 @@ def _method(name):
             out = args[position]
         return out if type(out) is tuple else () if out is None else (out,)
 
-    method = make_wrapper(original, elsewhere, written)
-    functools.update_wrapper(method, original)
-    method.__module__ = ndarray.__module__
-    return method
+    return written
 
 
 @functools.cache
@@ -64,14 +59,54 @@ def _out_position(name):
     return names.index("out") if "out" in names else None
 
 
+def _method(name, general=None):
+    original = getattr(numpy.ndarray, name)
+
+    def elsewhere(function, args, kwargs):
+        return traced_method(name)(*args, **kwargs)
+
+    method = make_wrapper(original, elsewhere, written_by(name), general=general)
+    functools.update_wrapper(method, original)
+    method.__module__ = ndarray.__module__
+    return method
+
+
+_view_as_it_is = _method("view")
+
+
+def _view(self, *args, **kwargs):
+    """New view of array with the same data; see `numpy.ndarray.view`.
+
+    Raises
+    ------
+    TypeError
+        A subclass is asked for, and a transform that cannot give the array's value traces it.
+    """
+    if not any(isinstance(x, type) for x in (*args, *kwargs.values())):
+        return _view_as_it_is(self, *args, **kwargs)
+    args = [numpy.ndarray if x is ndarray else x for x in args]
+    kwargs = {key: numpy.ndarray if x is ndarray else x for key, x in kwargs.items()}
+    kinds = [x for x in (*args, *kwargs.values()) if isinstance(x, type) and issubclass(x, numpy.ndarray)]
+    if type(self) is not ndarray or not kinds:
+        return _view_as_it_is(self, *args, **kwargs)
+    on_host = isinstance(read(self), numpy.ndarray)
+    if kinds[-1] is not numpy.ndarray:
+        return (lent(self) if on_host else interop.host_value(self, kinds[-1])).view(*args, **kwargs)
+    if not on_host:
+        args = [x for x in args if x is not numpy.ndarray]
+        kwargs.pop("type", None)
+    return _view_as_it_is(self, *args, **kwargs)
+
+
+view = _method("view", general=_view)
+
+
 def _attribute(name):
     """A property that NumPy answers from host memory."""
     original = getattr(numpy.ndarray, name)
 
     def get(self):
         p = read(self)
-        if name == "__array_interface__" and p.dtype.kind == "V":
-            raise AttributeError("structured arrays are exported by __array__: the interface drops their padding")
         if isinstance(p, numpy.ndarray):
             return wrap_like(getattr(p, name), (self,))
         return traced_attribute(self, p, name)
@@ -86,7 +121,7 @@ def _attribute(name):
         protect_memory(p)
         setattr(p, name, v)
 
-    if type(original) is types.GetSetDescriptorType and name != "__array_interface__":
+    if type(original) is types.GetSetDescriptorType:
         return Attribute(original, get, put)
     return property(get, put, doc=original.__doc__)
 
@@ -123,7 +158,27 @@ def _base(self):
     if self.base_ is not None:
         return self.base_
     p = read(self)
-    return wrap(p.base) if isinstance(p, numpy.ndarray) else None
+    return same_wrapper(p.base) if isinstance(p, numpy.ndarray) else None
+
+
+_wrappers = weakref.WeakValueDictionary()  # id of a NumPy array -> npx array around it
+
+
+def same_wrapper(p):
+    """`wrap` with the same result for the same NumPy array, as long as that result is alive."""
+    if type(p) is not numpy.ndarray:
+        return wrap(p)
+    if type(p.base) is ndarray and is_lent(p, p.base):
+        return p.base
+    found = _wrappers.get(id(p))
+    if found is None or found.data_ is not p:
+        found = _wrappers[id(p)] = wrap(p)
+    return found
+
+
+def is_lent(p, x):
+    """Whether a NumPy array shows the whole memory of an npx array."""
+    return on_host(x) and p.shape == x.shape and p.strides == x.strides and p.dtype is x.dtype
 
 
 def _flat(self):
@@ -135,25 +190,12 @@ def _set_flat(self, value):
     flatiter(self)[...] = value
 
 
-def _resize(self, *shape, refcheck=True):
-    p = read(self)
-    if not isinstance(p, numpy.ndarray):
-        raise ValueError("cannot resize an array that is not in host memory; np.resize makes a new one")
-    if refcheck and (sys.getrefcount(p) > 3 or self.base_ is not None):  # the holder, this frame, the call
-        raise ValueError(
-            "cannot resize an array that references or is referenced\nby another array in this way.\n"
-            "Use the np.resize function or refcheck=False"
-        )
-    protect_memory(p)
-    p.resize(*shape, refcheck=False)
-
-
 def _copy_of(self, memo=None):
     if on_host(self) and memo is not None and self.dtype.hasobject:
         import copy
 
         return wrap(copy.deepcopy(read(self), memo))
-    return self.copy()
+    return self.copy("K")
 
 
 def _round(self, ndigits=None):
@@ -183,21 +225,29 @@ def members():
         "__reduce_ex__": interop.reduce_ex,
         "__reduce__": lambda self: interop.reduce_ex(self, 2),
         "__setstate__": _setstate,
-        "__copy__": lambda self: self.copy(),
+        "__copy__": _copy_of,
         "__round__": _round,
         "__deepcopy__": _copy_of,
         "__class_getitem__": classmethod(types.GenericAlias),
-        "resize": _resize,
+        "__sizeof__": protocols.size_of,
+        "__array_interface__": property(protocols.array_interface),
+        "__array_struct__": property(protocols.array_struct),
+        "ctypes": property(protocols.get_ctypes, doc=numpy.ndarray.ctypes.__doc__),
+        "view": view,
         "to_device": interop.to_device,
+        "to_numpy": interop.method_to_numpy,
+        "__class__": property(interop.claimed_class, doc=interop.claimed_class.__doc__),
+        "__jax_array__": interop.jax_array,
+        **interop.PANDAS,
         "device": property(interop.device, doc=interop.device.__doc__),
         "base": property(_base, doc=_base.__doc__),
         "flat": property(_flat, _set_flat, doc=_flat.__doc__),
     }
     for name in dir(numpy.ndarray):
-        if name.startswith("_") and name != "__array_interface__":  # __array_struct__ drops units and fields
-            continue
-        if name in own or name in found:
+        if name.startswith("_") or name in own or name in found:
             continue
         kind = type(getattr(numpy.ndarray, name))
         found[name] = _method(name) if kind is types.MethodDescriptorType else _attribute(name)
+    for name, member in {**vars(ndarray), **found}.items():
+        protocols.with_signature(member, vars(numpy.ndarray).get(name))
     return found

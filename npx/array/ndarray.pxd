@@ -7,25 +7,31 @@ cdef class ndarray:
     cdef public object home       # the host memory of an array that holds a tracer for now
     cdef public Py_ssize_t version  # owners: functional writes so far; views: the owner's version when data_ was read
     cdef public Py_ssize_t birth    # the interpreter clock at creation
+    cdef public object exported     # host memory that is lent out under the name of this array, to outlive its uses
     cdef public bint scalar         # stands for what NumPy would return as a scalar: immutable
+    cdef public bint standard       # its operators follow the array API standard, see npx.array.standard
     cdef object __weakref__
 
-cdef Py_ssize_t _now      # the interpreter clock
-cdef bint _capturing      # some interpreter captures arrays older than itself
+cdef Py_ssize_t _now      # the birth of the latest interpreter
+cdef int _capturing       # interpreters, in all threads, that capture arrays older than themselves
+cdef bint captures() noexcept                     # whether one of them is of this thread
+cdef Py_ssize_t birth_while_captured() noexcept   # of an array made while some thread captures: negative in the others
+
 
 cdef inline ndarray new_array(object p):
     """An npx array around a payload."""
     cdef ndarray r = ndarray.__new__(ndarray)
     r.data_ = p
-    r.birth = _now
+    r.birth = birth_while_captured() if _capturing else _now
     return r
 
 
 cdef inline bint is_plain(ndarray x):
     """Whether data_ can be used as it is, and is host memory."""
-    if type(x.data_) is not cnp.ndarray or _capturing:
+    if type(x.data_) is not cnp.ndarray or (_capturing and captures()):
         return False
     return x.base_ is None or (x.view_ is None and x.base_.home is None)
+
 
 cpdef object payload(object x)
 cpdef object wrap(object p)
@@ -33,6 +39,7 @@ cpdef object wrap_scalar(object p)
 cpdef object wrap_like(object result, object inputs)
 cpdef object read(ndarray x)
 cpdef bint on_host(object x)
+cpdef bint vouch(ndarray x, object host)
 
 # What NumPy made of the host array `x`: a view that knows its owner, a new array, a scalar, or `x` itself.
 cdef object view_of_host(ndarray x, object r)

@@ -6,14 +6,16 @@ from its base to it; it reads when the owner's version has moved on, and writes 
 
 cimport cython
 cimport numpy as cnp
-from cpython.buffer cimport PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_FORMAT, PyObject_GetBuffer
 from cpython.object cimport PyObject, PyTypeObject
+import importlib
 import operator
 import weakref
+from abc import ABCMeta
 
 import numpy
 
-from npx.dispatch.interpreter import Clock, Tracer, on_stack_change, stack
+from npx.dispatch.interpreter import Tracer, on_stack_change
 from npx.dispatch.loops cimport (
     OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_TRUE_DIVIDE, OP_FLOOR_DIVIDE, OP_REMAINDER, OP_POWER, OP_BITAND, OP_BITOR,
     OP_BITXOR, OP_LSHIFT, OP_RSHIFT, OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE, OP_MATMUL, OP_NEG, OP_POS, OP_ABS,
@@ -30,31 +32,73 @@ cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
     object PyArray_ToScalar(void* data, cnp.ndarray arr)
     object PyArray_Transpose(cnp.ndarray, void*)
+    bint PyDataType_REFCHK(cnp.dtype)
 
 cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject*)
     void Py_SET_TYPE(object, PyTypeObject*)
     void Py_INCREF(object)
-    int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*) except -1
+    Py_ssize_t Py_REFCNT(object)
+    int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*)
+    void PyErr_Clear()
     Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t*, Py_ssize_t*, Py_ssize_t)
     long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
     tuple PyTuple_New(Py_ssize_t)
     PyObject* PyLong_FromSsize_t(Py_ssize_t) except NULL
     void PyTuple_SET_ITEM(tuple, Py_ssize_t, PyObject*)
 
-cdef Py_ssize_t _now = 0     # Clock.now
-cdef bint _capturing = False  # some interpreter captures arrays older than itself
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define NPX_OF_THREAD static __declspec(thread)
+    #else
+    #define NPX_OF_THREAD static __thread
+    #endif
+    NPX_OF_THREAD int npx_capturing = 0;
+    NPX_OF_THREAD int npx_unsettled = 0;
+    """
+    int npx_capturing  # interpreters on this thread's stack that capture arrays older than themselves
+    int npx_unsettled  # interpreters of this thread whose tracers some arrays may hold
+
+cdef Py_ssize_t _now = 0     # the birth of the latest interpreter
+cdef int _capturing = 0      # `npx_capturing` of all threads: what fast paths look at first
+cdef int _transforming = 0   # threads that have unsettled interpreters
 cdef object _Tracer = Tracer
 cdef object slow = None      # npx.array.slow: every path that is not the fast one, see `install`
 cdef object ABSENT = object()
 
 
-def _watch_clock():
-    global _now, _capturing
-    _now, _capturing = Clock.now, Clock.capturing > 0
+def _watch(int capturing, int unsettled, Py_ssize_t birth):
+    """Follow the changes of this thread's stack of interpreters."""
+    global _now, _capturing, _transforming, npx_capturing, npx_unsettled
+    _now = max(_now, birth)
+    _capturing += capturing
+    npx_capturing += capturing
+    _transforming -= npx_unsettled > 0
+    npx_unsettled += unsettled
+    _transforming += npx_unsettled > 0
 
 
-on_stack_change.append(_watch_clock)
+on_stack_change.append(_watch)
+
+
+def forget_other_threads():
+    """Count no transforms but this thread's: there are no other threads (any more)."""
+    global _capturing, _transforming
+    _capturing, _transforming = npx_capturing, npx_unsettled > 0
+
+
+cdef bint captures() noexcept:
+    return _capturing and npx_capturing
+
+
+cdef inline bint _settled_elsewhere():
+    """Whether no other thread runs a transform, whose tracers an array may hold for now."""
+    return _transforming == 0 or (_transforming == 1 and npx_unsettled)
+
+
+cdef Py_ssize_t birth_while_captured() noexcept:
+    return _now if npx_capturing else -_now
 
 # Operators in the order of OpId and UnaryId.
 cdef list BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod,
@@ -68,6 +112,15 @@ cdef dict BINARY_UFUNCS = {**BINARY_OPS, OP_POWER: "power", OP_MATMUL: "matmul"}
 
 
 # ------------------------------------------------------------------------------------------- reading and wrapping
+cdef inline bint _direct(ndarray x):
+    """Whether NumPy's operators on its memory are those of `x`."""
+    return is_plain(x) and not x.standard
+
+
+cdef inline bint _is_standard(object x):
+    return isinstance(x, ndarray) and (<ndarray>x).standard
+
+
 cdef object view_of_host(ndarray x, object r):
     cdef ndarray v
     if r is x.data_:
@@ -78,6 +131,7 @@ cdef object view_of_host(ndarray x, object r):
     base = cnp.get_array_base(<cnp.ndarray>r)  # gathered elements may be a view too, of memory of their own
     if base is not None and (base is x.data_ or base is cnp.get_array_base(<cnp.ndarray>x.data_)):
         v.base_ = x if x.base_ is None else x.base_
+        v.standard = x.standard
     return v
 
 
@@ -121,7 +175,9 @@ cdef object _basic_index(cnp.ndarray a, object k):
         all_ints = False
         if type(item) is slice:
             extent = cnp.PyArray_DIM(a, axis)
-            PySlice_Unpack(item, &i, &stop, &step)
+            if PySlice_Unpack(item, &i, &stop, &step) < 0:
+                PyErr_Clear()  # NumPy looks at all items first: another one may be no index at all
+                return None
             extent = PySlice_AdjustIndices(extent, &i, &stop, step)
             if extent:
                 offset += i * cnp.PyArray_STRIDE(a, axis)
@@ -159,10 +215,10 @@ cdef object _memory_view(cnp.ndarray a, int ndim, cnp.npy_intp* dims, cnp.npy_in
 
 
 cpdef object read(ndarray x):
-    """The payload that `x` holds now."""
-    if x.base_ is None and not _capturing:
-        return x.data_
+    """The payload that `x` holds now, for this thread."""
     if is_plain(x):
+        return x.data_
+    if x.base_ is None and not captures() and _settled_elsewhere():
         return x.data_
     return slow.read(x)
 
@@ -173,7 +229,7 @@ cpdef object payload(object x):
         return read(<ndarray>x)
     if type(x) is list or type(x) is tuple:
         return slow.stack_payload(x)
-    if _capturing and isinstance(x, cnp.ndarray):
+    if captures() and isinstance(x, cnp.ndarray):
         return slow.captured(x)
     return x
 
@@ -199,6 +255,11 @@ cpdef object wrap_scalar(object p):
     return r
 
 
+cdef inline object _memory(ndarray x):
+    """What `x` holds, or held before another thread's transform lifted it."""
+    return x.data_ if x.home is None else x.home
+
+
 cpdef object wrap_like(object result, object inputs):
     """Wrap what a NumPy function returned, so that a result which aliases an input array knows its owner.
 
@@ -210,21 +271,23 @@ cpdef object wrap_like(object result, object inputs):
         The npx arrays that went in.
     """
     cdef ndarray x, r
-    cdef object base
+    cdef object base, held
     if type(result) is not cnp.ndarray:
         if type(result) is tuple or type(result) is list:
             return type(result)([wrap_like(item, inputs) for item in result])
         return wrap(result)
     for item in inputs:
-        if (<ndarray>item).data_ is result:
+        if _memory(<ndarray>item) is result:
             return item
     r = new_array(result)
     base = (<object>result).base
     if base is not None:
         for item in inputs:
             x = <ndarray>item
-            if base is x.data_ or (base is getattr(x.data_, "base", None)):
+            held = _memory(x)
+            if base is held or (base is getattr(held, "base", None)):
                 r.base_ = x if x.base_ is None else x.base_
+                r.standard = x.standard
                 break
     return r
 
@@ -232,6 +295,13 @@ cpdef object wrap_like(object result, object inputs):
 cpdef bint on_host(object x):
     """Whether `x` is an npx array whose payload is host memory and may be used directly."""
     return isinstance(x, ndarray) and is_plain(<ndarray>x)
+
+
+cpdef bint vouch(ndarray x, object host):
+    """Whether those who hold `x` may use `host`, its memory: it is kept from now on, whatever else `x` may come to hold."""
+    if x.exported is None:
+        x.exported = host
+    return x.exported is host
 
 
 def install(slow_paths, dict members):
@@ -243,8 +313,8 @@ def install(slow_paths, dict members):
 
 
 def capturing():
-    """Whether some interpreter captures the arrays that are older than itself."""
-    return _capturing
+    """Whether an interpreter of this thread captures the arrays that are older than itself."""
+    return captures()
 
 
 cdef inline object _index(object k):
@@ -277,11 +347,11 @@ cdef inline bint _is_host_operand(object x):
 cdef object _binary(int opid, object left, object right):
     cdef object r
     cdef ndarray a, b
-    if isinstance(left, ndarray) and is_plain(<ndarray>left):
+    if isinstance(left, ndarray) and _direct(<ndarray>left):
         a = <ndarray>left
         if isinstance(right, ndarray):
             b = <ndarray>right
-            if is_plain(b):
+            if _direct(b):
                 r = small_binary(opid, <cnp.ndarray>a.data_, <cnp.ndarray>b.data_)
                 if r is None:
                     r = pool.call_two(BINARY[opid], a.data_, b.data_)
@@ -293,22 +363,24 @@ cdef object _binary(int opid, object left, object right):
             return new_array(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_host_operand(right):
             return wrap(pool.call_two(BINARY[opid], a.data_, right))
-    elif _is_number(left) and isinstance(right, ndarray) and is_plain(<ndarray>right):
+    elif _is_number(left) and isinstance(right, ndarray) and _direct(<ndarray>right):
         b = <ndarray>right
         r = small_binary_scalar(opid, <cnp.ndarray>b.data_, left, True)
         if r is None:
             r = pool.call_two(BINARY[opid], left, b.data_)
         return new_array(r) if type(r) is cnp.ndarray else wrap(r)
-    elif isinstance(right, ndarray) and _is_host_operand(left) and is_plain(<ndarray>right):
+    elif isinstance(right, ndarray) and _is_host_operand(left) and _direct(<ndarray>right):
         return wrap(pool.call_two(BINARY[opid], left, (<ndarray>right).data_))
+    if _is_standard(left) or _is_standard(right):
+        return slow.standard.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
     return slow.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
 
 
 cdef object _inplace(int opid, ndarray x, object other):
     cdef object p, r
-    if is_plain(x) and not x.scalar:
+    if _direct(x) and not x.scalar:
         p = x.data_
-        if isinstance(other, ndarray) and is_plain(<ndarray>other):
+        if isinstance(other, ndarray) and _direct(<ndarray>other):
             protect(p)
             if small_inplace(opid, <cnp.ndarray>p, <cnp.ndarray>(<ndarray>other).data_):
                 return x
@@ -323,15 +395,30 @@ cdef object _inplace(int opid, ndarray x, object other):
             protect(p)
             INPLACE[opid](p, other)
             return x
+    if x.standard:
+        return slow.standard.inplace(INPLACE[opid], BINARY[opid], BINARY_UFUNCS[opid], x, other)
     return slow.inplace(INPLACE[opid], BINARY[opid], BINARY_UFUNCS[opid], x, other)
 
 
 cdef object _unary(int opid, ndarray x):
     cdef object r
-    if is_plain(x):
+    if _direct(x):
         r = small_unary(opid, <cnp.ndarray>x.data_)
         return wrap(UNARY[opid](x.data_) if r is None else r)
-    return slow.unary(UNARY[opid], UNARY_OPS[opid], x)
+    r = slow.unary(UNARY[opid], UNARY_OPS[opid], x)
+    return slow.standard.adopt(r) if x.standard else r
+
+
+cdef bint _set_host(cnp.ndarray a, object k, object value) except -1:
+    """Write into host memory; False where NumPy refuses the index or the value."""
+    if type(value) is float or type(value) is int:
+        (<object>a)[k] = value
+        return True
+    try:
+        (<object>a)[k] = value
+    except ValueError:
+        return False
+    return True
 
 
 cdef class _Items:
@@ -379,7 +466,7 @@ cdef class ndarray:
 
     def __init__(self, *args, **kwargs):
         self.data_ = numpy.ndarray(*args, **{k: payload(v) for k, v in kwargs.items()})
-        self.birth = _now
+        self.birth = birth_while_captured() if _capturing else _now
 
     def __add__(self, other): return _binary(OP_ADD, self, other)
     def __radd__(self, other): return _binary(OP_ADD, other, self)
@@ -449,8 +536,9 @@ cdef class ndarray:
     def __getitem__(self, k):
         cdef cnp.ndarray a
         cdef Py_ssize_t i, n
-        if not is_plain(self):
-            return slow.getitem(self, k)
+        if not _direct(self):
+            r = slow.getitem(self, k)
+            return slow.standard.adopt(r) if self.standard else r
         a = <cnp.ndarray>self.data_
         if type(k) is int:
             try:
@@ -474,18 +562,27 @@ cdef class ndarray:
             if index is ABSENT:
                 return slow.getitem(self, k)
             k = index
-        return view_of_host(self, a[k])
+        try:
+            return view_of_host(self, a[k])
+        except ValueError:
+            return slow.getitem(self, k)  # with what stands for objects of which `__array__` gives npx arrays
 
     def __setitem__(self, k, value):
         if is_plain(self) and not self.scalar:
             index = k if type(k) is int or type(k) is slice else _index(k)
             if index is not ABSENT:
-                p = value if _is_number(value) else _index(value)
+                if _is_number(value) or PyDataType_REFCHK((<cnp.ndarray>self.data_).descr):
+                    p = value  # an object array holds npx arrays as they are
+                else:
+                    p = _index(value)
                 if p is not ABSENT:
                     protect(self.data_)
-                    (<object>self.data_)[index] = p
-                    return
+                    if _set_host(<cnp.ndarray>self.data_, index, p):
+                        return
         slow.setitem(self, k, value)
+
+    def __delitem__(self, k):
+        raise ValueError("cannot delete array elements")
 
     def __len__(self):
         cdef cnp.ndarray a
@@ -520,9 +617,15 @@ cdef class ndarray:
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
         host = slow.to_numpy(self)
-        if host.dtype.kind == "V":  # NumPy cannot read back every format that it writes: it shall take __array__
-            raise BufferError("structured arrays are exported by __array__")
+        if flags & PyBUF_FORMAT:
+            slow.check_buffer(host)
         PyObject_GetBuffer(host, buffer, flags)
+        if host is self.data_ and vouch(self, host):
+            buffer.obj = self
+
+    def resize(self, *new_shape, refcheck=True):
+        """Change shape and size of array in-place."""
+        slow.resize(self, new_shape, refcheck, Py_REFCNT(self))
 
     # --------------------------------------------------------------------------------------- hot attributes
     @property
@@ -540,6 +643,10 @@ cdef class ndarray:
     def shape(self, value):
         slow.set_shape(self, value)
 
+    @shape.deleter
+    def shape(self):
+        raise AttributeError("Cannot delete array shape")
+
     @property
     def dtype(self):
         """Data type of the elements."""
@@ -548,6 +655,10 @@ cdef class ndarray:
     @dtype.setter
     def dtype(self, value):
         slow.host_memory(self, "setting dtype").dtype = value
+
+    @dtype.deleter
+    def dtype(self):
+        raise AttributeError("Cannot delete array dtype")
 
     @property
     def ndim(self):
@@ -568,21 +679,44 @@ cdef class ndarray:
 
 
 # ------------------------------------------------------------------------------------------- the class, completed
-class NDArrayMeta(type):
-    """Makes ``isinstance(x, npx.ndarray)`` true for NumPy's arrays too."""
+cdef dict _unbound = {}  # name -> what the class gives for it: a member that takes NumPy's arrays too
+cdef object _unbound_names = frozenset(vars(numpy.ndarray)) - {"__doc__", "__hash__", "__class_getitem__"} | {"__init__"}
+
+
+class NDArrayMeta(ABCMeta):
+    """The class of `ndarray`, for which NumPy's arrays count as instances and subclasses are made by another module.
+
+    It derives from `ABCMeta`, so that a subclass can have abstract base classes too.
+    """
 
     __slots__ = ()
 
+    def __new__(meta, name, bases, namespace, **keywords):
+        return importlib.import_module("npx.array.subclass").make_class(meta, name, bases, namespace, keywords)
+
+    def __getattribute__(cls, name):
+        if cls is ndarray and name in _unbound_names:
+            found = _unbound.get(name)
+            if found is None:
+                own = (<dict>(<PyTypeObject*>ndarray).tp_dict).get(name)
+                found = _unbound[name] = importlib.import_module("npx.array.subclass").unbound(name, own)
+            return found
+        return type.__getattribute__(cls, name)
+
+    def __dir__(cls):
+        return dir(numpy.ndarray) if cls is ndarray else type.__dir__(cls)
+
     def __instancecheck__(cls, instance):
-        return type.__instancecheck__(cls, instance) or (
-            cls is ndarray and isinstance(instance, numpy.ndarray)
-        )
+        if type.__instancecheck__(cls, instance):
+            return True
+        also = numpy.ndarray if cls is ndarray else (<object>cls).__dict__.get("_npx_stands_for")
+        return ABCMeta.__instancecheck__(cls, instance) if also is None else isinstance(instance, also)
 
     def __subclasscheck__(cls, subclass):
-        return type.__subclasscheck__(cls, subclass) or (
-            cls is ndarray and type.__subclasscheck__(numpy.ndarray, subclass)
-        )
-
+        if type.__subclasscheck__(cls, subclass):
+            return True
+        also = numpy.ndarray if cls is ndarray else (<object>cls).__dict__.get("_npx_stands_for")
+        return ABCMeta.__subclasscheck__(cls, subclass) if also is None else issubclass(subclass, also)
 
 
 # A cdef class cannot name a metaclass; NDArrayMeta adds no state to `type`, so the swap is sound.

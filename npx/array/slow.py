@@ -7,21 +7,26 @@ tracer or device array takes part: the call goes to the ufunc or the indexing op
 import importlib
 import operator
 import sys
+import weakref
 
 import numpy
 
+from npx.array import array_likes
 from npx.array import ndarray as core
+from npx.array import standard
 from npx.array.interop import to_numpy
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
+from npx.array.protocols import check_buffer
+from npx.array.ufunc_overrides import overrides, used_by
 from npx.array.views import capture_payload as captured
 from npx.array.views import read, require_writeable, root_of, view_of, write
 from npx.dispatch import registry
 from npx.dispatch.abstract import Slice
-from npx.dispatch.interpreter import Tracer
+from npx.dispatch.interpreter import Tracer, stack
 from npx.dispatch.registry import op
 
-__all__ = ["captured", "read", "to_numpy"]  # the class calls them through this module
+__all__ = ["captured", "check_buffer", "read", "standard", "to_numpy"]  # the class calls them through this module
 
 HOST_SCALARS = (numpy.generic, int, float, complex, bool)
 
@@ -64,16 +69,18 @@ def holds_array(items):
     return any(isinstance(i, ndarray) or (type(i) in (list, tuple) and holds_array(i)) for i in items)
 
 
-def host_sequence(items, absent):
+def host_sequence(items, absent, depth=0):
     """A list or tuple with host payloads in place of npx arrays; `absent` where one is not on the host."""
     found = []
+    if depth > 64:  # deeper than any array of NumPy's: perhaps a list that contains itself
+        return items
     for item in items:
         if isinstance(item, ndarray):
             if not core.on_host(item):
                 return absent
             item = item.data_
         elif type(item) in (list, tuple):
-            item = host_sequence(item, absent)
+            item = host_sequence(item, absent, depth + 1)
             if item is absent:
                 return absent
         elif isinstance(item, Tracer):
@@ -83,6 +90,17 @@ def host_sequence(items, absent):
 
 
 # ------------------------------------------------------------------------------------------------------ operators
+#: comparison -> the method of its right operand
+MIRRORED = {
+    operator.lt: "__gt__",
+    operator.le: "__ge__",
+    operator.gt: "__lt__",
+    operator.ge: "__le__",
+    operator.eq: "__eq__",
+    operator.ne: "__ne__",
+}
+
+
 def ufunc_module():
     """The module of the public ufuncs, which itself needs the array class."""
     return importlib.import_module("npx.array.ufunc")
@@ -92,14 +110,26 @@ def _ufunc(name):
     return ufunc_module().lookup(getattr(numpy, name))
 
 
-def _defers(other):
+def _defers(other, inplace=False):
     """Whether a foreign operand asks for its own operator, by NumPy's rule."""
-    if isinstance(other, (ndarray, numpy.ndarray, list, tuple, str, bytes, *HOST_SCALARS)) or other is None:
-        return False
     kind = type(other)
+    if kind in (ndarray, numpy.ndarray, list, tuple, str, bytes) or isinstance(other, HOST_SCALARS) or other is None:
+        return False
     if hasattr(kind, "__array_ufunc__"):
-        return kind.__array_ufunc__ is None
+        return kind.__array_ufunc__ is None and not inplace
     return getattr(other, "__array_priority__", -1.0) > ndarray.__array_priority__
+
+
+def _by_foreign(function, left, right):
+    """``left OP right`` by the operator of the foreign one.
+
+    It meets a NumPy array, a class that libraries look for, unless its module uses npx.
+    """
+    p, q = (read(x) if isinstance(x, ndarray) else x for x in (left, right))
+    foreign = right if isinstance(left, ndarray) else left
+    if stack() or isinstance(p, Tracer) or isinstance(q, Tracer) or "npx" in used_by(type(foreign)):
+        return NotImplemented
+    return function(p, q)
 
 
 def binary(function, name, left, right):
@@ -110,11 +140,17 @@ def binary(function, name, left, right):
             out = op(name)(p, q)
             return tuple(map(wrap_scalar, out)) if type(out) is tuple else wrap_scalar(out)
     if _defers(left) or _defers(right):
-        return NotImplemented
+        return _by_foreign(function, left, right)
     if function is operator.mul:
         for sequence, times in ((left, right), (right, left)):
             if isinstance(sequence, (list, tuple, str, bytes)) and _repeats(times):
                 return sequence * operator.index(times)
+    if isinstance(right, numpy.ndarray):
+        out = _reflected(function, left, right)
+        if out is not NotImplemented:
+            return out
+    if overrides(left) or overrides(right):
+        return _ufunc(name)(left, right)
     p, q = payload(left), payload(right)
     if is_host(p) and is_host(q):
         out = function(p, q)
@@ -122,10 +158,17 @@ def binary(function, name, left, right):
     return _ufunc(name)(left, right)
 
 
+def _reflected(function, left, right):
+    """``left OP right`` where the class of `right` derives from the array class: its own method comes first."""
+    name = MIRRORED.get(function) or f"__r{function.__name__.strip('_')}__"
+    method = getattr(type(right), name)
+    return NotImplemented if method is getattr(numpy.ndarray, name) else method(right, left)
+
+
 def _is_operand(x):
     """Whether an op takes `x` as it is: an array of numbers or a number."""
     return type(x) in (ndarray, int, float) or (
-        isinstance(x, (numpy.ndarray, numpy.generic)) and x.dtype.kind in "biufc"
+        (type(x) is numpy.ndarray or isinstance(x, numpy.generic)) and x.dtype.kind in "biufc"
     )
 
 
@@ -138,8 +181,10 @@ def inplace(function, plain, name, x, other):
     """``x OP= other``. What stands for a scalar is rebound, as NumPy's scalars are."""
     if x.scalar:
         return binary(plain, name, x, other)
-    if _defers(other):
+    if _defers(other, inplace=True):
         return NotImplemented
+    if overrides(other):
+        return _ufunc(name)(x, other, out=(x,))
     p, q = read(x), payload(other)
     if is_host(p) and is_host(q):
         protect_memory(p)
@@ -173,7 +218,7 @@ def getitem(x, k):
     """``x[k]``: a view for a basic index, a scalar for a full one, else a new array."""
     p, k = read(x), _payload_index(k)
     if is_host(p) and _index_on_host(k):
-        r = p[k]
+        r = array_likes.getitem(p, k)
         if type(r) is not numpy.ndarray:
             return r
         v = wrap(r)
@@ -198,10 +243,15 @@ def setitem(x, k, value):
     """``x[k] = value``: into host memory, or as a new payload of `x` and of what it is a view of."""
     if x.scalar:
         raise TypeError(f"'numpy.{x.dtype.type.__name__}' object does not support item assignment")
-    p, k, v = read(x), _payload_index(k), payload(value)
-    if is_host(p) and is_host(v) and _index_on_host(k):
+    p, k = read(x), _payload_index(k)
+    is_object = isinstance(p, numpy.ndarray) and p.dtype.hasobject  # it holds npx arrays, traced ones too, as they are
+    v = value if is_object else payload(value)
+    if is_host(p) and (is_object or is_host(v)) and _index_on_host(k):
         protect_memory(p)
-        p[k] = v
+        try:
+            array_likes.setitem(p, k, v)
+        except array_likes.NotOnHost:
+            setitem(x, k, array_likes.arrays(value))
         return
     if isinstance(p, numpy.ndarray):
         require_writeable(p)
@@ -226,8 +276,16 @@ def _written(p, k, v):
             v = op("reshape")(v, shape=shape[1:])
             shape = shape[1:]
         if len(shape) <= len(p.shape) and numpy.broadcast_shapes(shape, p.shape) == p.shape:
-            return op("broadcast_to")(_cast(v, p.dtype), shape=p.shape)
+            return _beside(op("broadcast_to")(_cast(v, p.dtype), shape=p.shape), p)
     return op("setitem")(p, v, *arrays, index=spec)
+
+
+def _beside(v, p):
+    """A payload that takes the place of another one: where that is on a device, there too."""
+    if isinstance(p, (Tracer, numpy.ndarray)) or not isinstance(v, numpy.ndarray):
+        return v
+    backend = registry.backend_for(type(p))
+    return backend.asarray(v, device=backend.device_of(p)) if backend.device_of else backend.asarray(v)
 
 
 def _traced_mask(k):
@@ -297,6 +355,20 @@ def set_shape(x, shape):
     else:
         before = view_of(x.base_, x.view_.name, x.view_.arrays, **x.view_.params)
         x.base_, x.view_, x.data_, x.version = before, flat.view_, flat.data_, flat.version
+
+
+def resize(x, shape, refcheck, references):
+    """``x.resize(*shape)``, which NumPy refuses where the memory moves and may be known to somebody else.
+
+    Of the `references` to `x` three say nothing: those of a variable, of the call, and of its tuple of arguments.
+    """
+    p = read(x)
+    if not isinstance(p, numpy.ndarray):
+        raise ValueError("cannot resize an array that is not in host memory; np.resize makes a new one")
+    own = 3 + (x.exported is p)  # the holder, this frame, the call
+    shared = references > 3 or sys.getrefcount(p) > own or x.base_ is not None or weakref.getweakrefcount(x)
+    protect_memory(p)
+    p.resize(*map(payload, shape), refcheck=operator.index(refcheck) and bool(shared))  # to NumPy p itself is always shared
 
 
 core.install(sys.modules[__name__], importlib.import_module("npx.array.methods").members())

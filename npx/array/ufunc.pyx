@@ -5,7 +5,7 @@ part, `npx.array.ufunc_traced` and `npx.array.ufunc_methods` call ops.
 """
 
 cimport numpy as cnp
-from cpython.object cimport PyObject, PyTypeObject
+from cpython.object cimport PyObject
 from npx.array.memory cimport nsaved
 from npx.array cimport pool
 from npx.array.calling cimport (
@@ -17,19 +17,25 @@ from npx.dispatch.loops cimport (
     binary_place, small_binary, small_binary_scalar, small_reduce, small_unary, unary_place,
 )
 
+import functools
 import importlib
+import types
 
 import numpy
 
+from npx.array import upward
+from npx.array.capi import add_members
 from npx.array.memory import protect_memory
+from npx.array.protocols import with_signature
 from npx.array.slow import is_host
+from npx.array.ufunc_overrides import gives_npx_array, override, overrides, with_converted
 
 cnp.import_array()
 
 cdef extern from "Python.h":
     object PyObject_VectorcallMethod(object, PyObject* const*, size_t, PyObject*)
     void Py_INCREF(object)
-    void Py_SET_TYPE(object, PyTypeObject*)
+    void Py_SET_TYPE(object, object)
 
 #: method -> the place of `out` among its positional arguments; `at` writes into its first operand
 cdef dict OUT_PLACES = {"reduce": 3, "accumulate": 3, "reduceat": 4, "at": 0, "outer": -1}
@@ -59,9 +65,11 @@ cdef class ufunc:
     cdef int nin
     cdef int operands           # nin, or 0 where there is no fast path
     cdef vectorcallfunc vectorcall
+    cdef dict __dict__
 
     def __init__(self, numpy_ufunc):
         self.numpy = numpy_ufunc
+        vars(self).update(getattr(numpy_ufunc, "__dict__", ()))
         self.nin = numpy_ufunc.nin
         self.operands = self.nin if self.nin <= 2 and numpy_ufunc.nout == 1 else 0
         self.small = -1
@@ -142,13 +150,56 @@ cdef class ufunc:
 
     @property
     def __doc__(self):
-        return self.numpy.__doc__
+        return vars(self).get("__doc__", self.numpy.__doc__)
+
+    @__doc__.setter
+    def __doc__(self, value):
+        vars(self)["__doc__"] = value
+
+    @__doc__.deleter
+    def __doc__(self):
+        del vars(self)["__doc__"]
 
     def __repr__(self):
         return repr(self.numpy)
 
+    def __eq__(self, other):
+        return self is other or self.numpy is other
+
+    def __hash__(self):
+        return hash(self.numpy)
+
     def __reduce__(self):
         return lookup, (self.numpy,)
+
+
+def _forwarded(name, original):
+    """An attribute or method that NumPy's ufunc answers."""
+    if not isinstance(original, types.MethodDescriptorType):
+        return property(lambda self: getattr(self.numpy, name), doc=original.__doc__)
+
+    def method(self, *args, **kwargs):
+        return getattr(self.numpy, name)(*args, **kwargs)
+
+    method.__name__, method.__doc__ = name, original.__doc__
+    return with_signature(method, original)
+
+
+add_members(ufunc, {name: _forwarded(name, member) for name, member in vars(numpy.ufunc).items()
+                    if not name.startswith("_") and name not in vars(ufunc)})
+
+
+class UfuncMeta(type):
+    """Makes ``isinstance(f, npx.ufunc)`` true for NumPy's ufuncs too, and those of other packages."""
+
+    __slots__ = ()
+
+    def __instancecheck__(cls, instance):
+        return type.__instancecheck__(cls, instance) or isinstance(instance, numpy.ufunc)
+
+
+Py_INCREF(UfuncMeta)
+Py_SET_TYPE(ufunc, UfuncMeta)  # it adds no state to `type`, so the swap is sound
 
 
 # ------------------------------------------------------------------------------------------- calls
@@ -189,7 +240,8 @@ cdef object call_plain(ufunc self, PyObject* const* args, Py_ssize_t n, PyObject
         for i in range(self.nin, total):
             if call.given[i + 1] == <PyObject*>result:
                 return <object>args[i]
-        return wrap_given(result, [<object>args[i] for i in range(total)])
+        result = wrap_given(result, [<object>args[i] for i in range(total)])
+        return result if place is None or call.narrays else placed(result)
     finally:
         release(&call)
 
@@ -224,6 +276,9 @@ cdef object any_arguments(ufunc self, str method, PyObject* const* args, Py_ssiz
     if total > MOST:
         raise TypeError(f"{self.numpy.__name__}() got too many arguments")
     for i in range(total):
+        if is_foreign(<object>args[i]) and (i < n or names[i - n] == "out"):
+            return override(self, method or "__call__", *by_name(args, n, names))
+    for i in range(total):
         p = host_payload(<object>args[i])
         if p is NotImplemented:
             return traced_call(self, method, args, n, names)
@@ -231,20 +286,47 @@ cdef object any_arguments(ufunc self, str method, PyObject* const* args, Py_ssiz
         unwrapped[i + 1] = <PyObject*>p
     if nsaved:
         protect_outputs(self, method, alive, n, names)
-    if method is None:
-        result = PyObject_Vectorcall(self.numpy, unwrapped + 1, n, keywords)
-    else:
-        unwrapped[0] = <PyObject*>self.numpy
-        result = PyObject_VectorcallMethod(method, unwrapped, n + 1, keywords)
+    try:
+        if method is None:
+            result = PyObject_Vectorcall(self.numpy, unwrapped + 1, n, keywords)
+        else:
+            unwrapped[0] = <PyObject*>self.numpy
+            result = PyObject_VectorcallMethod(method, unwrapped, n + 1, keywords)
+    except ValueError as error:
+        if not any([gives_npx_array(x) for x in alive]):
+            raise
+        return with_converted(self, method or "__call__", *by_name(args, n, names))
+    if place is not None and all([as_given(p, <object>args[i]) for i, p in enumerate(alive)]):
+        return placed(wrap_given(result, [<object>args[i] for i in range(total)]))
     if names is None and n <= self.nin and type(result) is not tuple:
         return wrap_host(result)
     return wrap_given(result, [<object>args[i] for i in range(total)])
 
 
-cdef object traced_call(ufunc self, str method, PyObject* const* args, Py_ssize_t n, tuple names):
+cdef tuple by_name(PyObject* const* args, Py_ssize_t n, tuple names):
+    """The positional arguments, and a dict of the others."""
     cdef list positional = [<object>args[i] for i in range(n)]
-    cdef dict named = {} if names is None else {name: <object>args[n + i] for i, name in enumerate(names)}
+    return positional, {} if names is None else {name: <object>args[n + i] for i, name in enumerate(names)}
+
+
+cdef object traced_call(ufunc self, str method, PyObject* const* args, Py_ssize_t n, tuple names):
+    positional, named = by_name(args, n, names)
+    if any([isinstance(x, cnp.ndarray) and type(x) is not cnp.ndarray for x in positional]):
+        above = upward.module("overrides")
+        if above.first_subclass(positional, named) is not None:
+            function = self.numpy if method is None else getattr(self.numpy, method)
+            return above.with_subclass(function, positional, named)
     return traced(method)(self, *positional, **named)
+
+
+cdef bint is_foreign(object x):
+    """Whether an operand, or an output in a tuple, has an `__array_ufunc__` of its own."""
+    cdef object kind = type(x)
+    if kind is ndarray or kind is cnp.ndarray or x is None or cnp.PyArray_IsAnyScalar(x):
+        return False
+    if kind is tuple:
+        return any([is_foreign(item) for item in x])
+    return overrides(x)
 
 
 cdef object host_payload(object x):
@@ -278,6 +360,18 @@ cdef inline object wrap_host(object result):
     return wrap(result)
 
 
+cdef bint as_given(object p, object x):
+    """Whether an argument holds no npx array: it went to NumPy as it is."""
+    return p is x or (type(x) is tuple and all([as_given(q, y) for q, y in zip(p, x)]))
+
+
+cdef object placed(object result):
+    """What was made from no npx array, where new arrays go."""
+    if type(result) is tuple:
+        return tuple([placed(r) for r in result])
+    return place((<ndarray>result).data_) if type(result) is ndarray else result
+
+
 cdef object wrap_given(object result, list arguments):
     """Wrap what NumPy returned; an array that was given as output is returned itself."""
     cdef object x, y
@@ -288,9 +382,15 @@ cdef object wrap_given(object result, list arguments):
             for y in x if type(x) is tuple else (x,):
                 if y is result or (isinstance(y, ndarray) and (<ndarray>y).data_ is result):
                     return y
-        if place is not None and not any([isinstance(x, ndarray) for x in arguments]):
-            return place(result)
     return wrap_host(result)
+
+
+cdef object numpy_array_wrap = numpy.ndarray.__array_wrap__
+
+
+def array_wrap(self, array, context=None, return_scalar=False):
+    """``__array_wrap__`` of subclasses; see `numpy.ndarray.__array_wrap__`."""
+    return wrap(numpy_array_wrap(self, payload(array), context, return_scalar))
 
 
 # ------------------------------------------------------------------------------------------- NumPy's ufuncs and ours
@@ -303,7 +403,7 @@ def lookup(numpy_ufunc):
     if found is None:
         found = ufunc(numpy_ufunc)
         if "(vectorized)" not in numpy_ufunc.__name__:  # what frompyfunc makes lives no longer than its users
-            _known[numpy_ufunc] = found
+            found = _known.setdefault(numpy_ufunc, found)
     return found
 
 
@@ -311,12 +411,16 @@ def frompyfunc(func, /, nin, nout, **kwargs):
     return ufunc(numpy.frompyfunc(func, nin, nout, **kwargs))
 
 
-frompyfunc.__doc__ = numpy.frompyfunc.__doc__
+functools.update_wrapper(frompyfunc, numpy.frompyfunc, ("__doc__", "__text_signature__"))
 
 
-def array_ufunc(self, numpy_ufunc, method, *inputs, **kwargs):
-    """``ndarray.__array_ufunc__``: a ufunc of NumPy's was called with an npx array among its arguments."""
-    function = lookup(numpy_ufunc)
+def array_ufunc(self, called, method, *inputs, **kwargs):
+    """``ndarray.__array_ufunc__``: a ufunc was called with an npx array among its arguments."""
+    if any(map(is_foreign, inputs)) or is_foreign(kwargs.get("out")):
+        return NotImplemented
+    if type(called) is not ufunc and not isinstance(called, numpy.ufunc):
+        raise TypeError(f"__array_ufunc__ takes a ufunc first, not {called!r}")
+    function = called if type(called) is ufunc else lookup(called)
     return (function if method == "__call__" else getattr(function, method))(*inputs, **kwargs)
 
 
@@ -324,17 +428,3 @@ def stack_traced(payloads):
     """One payload from a list of payloads of one shape, tracers or device arrays among them."""
     return importlib.import_module("npx.array.ufunc_traced").stack(payloads)
 
-
-# ------------------------------------------------------------------------------------------- the class, completed
-class UfuncMeta(type):
-    """Makes ``isinstance(f, npx.ufunc)`` true for NumPy's ufuncs too."""
-
-    __slots__ = ()
-
-    def __instancecheck__(cls, instance):
-        return type.__instancecheck__(cls, instance) or (cls is ufunc and isinstance(instance, numpy.ufunc))
-
-
-# A cdef class cannot name a metaclass; UfuncMeta adds no state to `type`, so the swap is sound.
-Py_INCREF(UfuncMeta)
-Py_SET_TYPE(ufunc, <PyTypeObject*>UfuncMeta)

@@ -16,7 +16,6 @@ from npx.array.ufunc_traced import (
     op_of,
     operand,
     outputs,
-    override,
 )
 from npx.array.views import write
 from npx.dispatch.abstract import Aval, Hole, aval_of
@@ -78,21 +77,18 @@ class _Call:
         return deliver((result,), self.outs, keep_arrays=self.options.get("out") is Ellipsis)
 
 
-def _answered(ufunc, method, args, kwargs):
-    """What a foreign operand's ``__array_ufunc__`` answers, and NumPy's complaint about the number of arguments."""
+def _check_number(ufunc, method, args, kwargs):
+    """NumPy's complaint about the number of arguments."""
     operands, names = 2 if method == "reduceat" else 1, PARAMETERS[method]
     by_position = names[: max(len(args) - operands, 0)]
     if not args or len(args) > operands + len(names) or not kwargs.keys().isdisjoint(by_position):
         getattr(ufunc.numpy, method)(*(None,) * len(args), **kwargs)  # raises
-    return override(ufunc, method, args, kwargs)
 
 
 # ---------------------------------------------------------------------------------------------------------- reduce
 def reduce(ufunc, *args, **kwargs):
     """``ufunc.reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=..., where=True)``."""
-    answered, result = _answered(ufunc, "reduce", args, kwargs)
-    if answered:
-        return result
+    _check_number(ufunc, "reduce", args, kwargs)
     this = _Call(ufunc, "reduce", args, kwargs)
     x, axes = this.x, _axes(this.axis, this.aval.ndim)
     keepdims = bool(this.options.get("keepdims", False))
@@ -134,18 +130,14 @@ def _with_first(x, initial, axis):
 # ---------------------------------------------------------------------------------------------- accumulate, reduceat
 def accumulate(ufunc, *args, **kwargs):
     """``ufunc.accumulate(array, axis=0, dtype=None, out=None)``."""
-    answered, result = _answered(ufunc, "accumulate", args, kwargs)
-    if answered:
-        return result
+    _check_number(ufunc, "accumulate", args, kwargs)
     this = _Call(ufunc, "accumulate", args, kwargs)
     return this.deliver(this.op(this.x, axis=_one_axis(this)))
 
 
 def reduceat(ufunc, *args, **kwargs):
     """``ufunc.reduceat(array, indices, axis=0, dtype=None, out=None)``."""
-    answered, result = _answered(ufunc, "reduceat", args, kwargs)
-    if answered:
-        return result
+    _check_number(ufunc, "reduceat", args, kwargs)
     if len(args) < 2:
         args, kwargs = (*args, kwargs["indices"]), {k: v for k, v in kwargs.items() if k != "indices"}
     indices = array_operand(args[1])
@@ -164,9 +156,6 @@ def _one_axis(this):
 # ---------------------------------------------------------------------------------------------------------- outer
 def outer(ufunc, *args, **kwargs):
     """``ufunc.outer(A, B, **kwargs)``."""
-    answered, result = override(ufunc, "outer", args, kwargs)
-    if answered:
-        return result
     inputs = tuple(map(operand, args))
     dry_run(ufunc.numpy.outer, inputs, checkable(array_options(kwargs), outputs(ufunc, kwargs)))
     left, right = inputs
@@ -177,9 +166,6 @@ def outer(ufunc, *args, **kwargs):
 # ---------------------------------------------------------------------------------------------------------- at
 def at(ufunc, *args, **kwargs):
     """``ufunc.at(a, indices, b=None)``."""
-    answered, result = override(ufunc, "at", args, kwargs)
-    if answered:
-        return result
     if not 2 <= len(args) <= 3 or kwargs or type(args[0]) is not ndarray:
         _refuse_at(ufunc, args, kwargs)
     a, indices, b = args[0], args[1], tuple(map(operand, args[2:]))

@@ -9,6 +9,7 @@ import functools
 import numpy
 from numpy.lib.array_utils import normalize_axis_index
 
+from npx.array.array_likes import arrays
 from npx.array.errors import NoOp
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.slow import is_payload
@@ -28,9 +29,6 @@ LOOP_OPTIONS = frozenset(("dtype", "sig", "signature", "casting"))
 
 def call(ufunc, *args, **kwargs):
     """``ufunc(*args, **kwargs)``."""
-    answered, result = override(ufunc, "__call__", args, kwargs)
-    if answered:
-        return result
     if not ufunc.nin <= len(args) <= ufunc.nargs:
         ufunc.numpy(*(1,) * len(args))  # raises
     if len(args) > ufunc.nin and "out" not in kwargs:
@@ -57,7 +55,8 @@ def operand(x):
     p = payload(x)
     if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, *SCALAR_TYPES)) or is_payload(p):
         return p
-    return numpy.asarray(p)
+    given = arrays(p)
+    return numpy.asarray(p) if given is p else payload(given)
 
 
 def strong(inputs):
@@ -245,29 +244,6 @@ def _harmless(ufunc):
             return next(v for v in (0.5, 2.0) if numpy.all(numpy.isfinite(ufunc(*(v,) * ufunc.nin))))
         except (TypeError, StopIteration):
             return 0.5
-
-
-# ---------------------------------------------------------------------------------------------------------- overriding
-def override(ufunc, method, args, kwargs):
-    """Whether a foreign operand's ``__array_ufunc__`` answers the call, and what it answers."""
-    out = kwargs.get("out")
-    refusals = []
-    for x in (*args, *(out if type(out) is tuple else (out,))):
-        protocol = getattr(type(x), "__array_ufunc__", None)
-        if isinstance(x, (ndarray, numpy.ndarray, numpy.generic)) or not hasattr(type(x), "__array_ufunc__"):
-            continue
-        if protocol is None:
-            raise TypeError(f"operand '{type(x).__name__}' does not support ufuncs (__array_ufunc__=None)")
-        result = protocol(x, ufunc.numpy, method, *args, **kwargs)
-        if result is not NotImplemented:
-            return True, result
-        refusals.append(type(x).__name__)
-    if refusals:
-        raise TypeError(
-            f"operand type(s) all returned NotImplemented from __array_ufunc__({ufunc.numpy!r}, {method!r}): "
-            + ", ".join(refusals)
-        )
-    return False, None
 
 
 # ---------------------------------------------------------------------------------------------------------- stacking

@@ -7,5 +7,5 @@ MODULES = {}
 
 
 def module(role):
-    """The module that plays a role above the array: "api", "namespace" or "package"."""
+    """The module that plays a role above the array: "api", "namespace", "overrides" or "package"."""
     return importlib.import_module(MODULES[role])

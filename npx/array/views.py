@@ -5,14 +5,15 @@ is a `ViewSpec` from its base. When a host array that already has host views is 
 from its offset and strides when the view is next used.
 """
 
+import os
 import weakref
 
 import numpy
 
 from npx.array.memory import protect_memory
-from npx.array.ndarray import capturing, ndarray
+from npx.array.ndarray import capturing, forget_other_threads, ndarray
 from npx.dispatch.abstract import Hole, Slice
-from npx.dispatch.interpreter import Tracer, stack
+from npx.dispatch.interpreter import Tracer, stack, unsettled
 from npx.dispatch.registry import backend_for, op
 
 
@@ -58,6 +59,8 @@ def root_of(x):
 def read(x):
     """The payload that `x` holds now, after capturing and re-reading what has changed."""
     root = root_of(x)
+    if _lifted_elsewhere(root):
+        return _read_before(x)
     if capturing():
         _capture(root)
     if x is root:
@@ -67,9 +70,9 @@ def read(x):
             return x.data_
         if not _derive(x, root):
             return x.data_
-    elif root.home is None and x.home is not None:  # settled: the host view is true again
-        x.data_, x.home, x.view_, x.base_ = x.home, None, None, root
-        return x.data_
+    elif root.home is None and (host := x.home) is not None:  # settled: the host view is true again
+        x.data_, x.home, x.view_, x.base_ = host, None, None, root
+        return host
     if isinstance(root.data_, numpy.ndarray):
         x.data_ = x.view_.read(read(x.base_))
         if x.version != root.version and root.home is None and numpy.may_share_memory(x.data_, root.data_):
@@ -79,6 +82,48 @@ def read(x):
         x.data_ = x.view_.read(read(x.base_))
         x.version = root.version
     return x.data_
+
+
+def _lifted_elsewhere(root):
+    """Whether an owner holds, for now, a tracer of another thread's transform that found it outside."""
+    held = root.data_
+    if not isinstance(held, Tracer):
+        return False
+    levels = held.interpreter.levels
+    if levels is None or levels is stack() or (root.home is None and id(root) not in held.interpreter.replaced):
+        return False
+    return all(abs(root.birth) < interpreter.birth for interpreter in (held.interpreter, *levels))
+
+
+def _read_before(x):
+    """What an array held before the transform of another thread lifted it: that is what this thread sees of it."""
+    if capturing():
+        next(i for i in stack() if i.captures).cannot_capture()
+    return _before(x)
+
+
+def _before(x):
+    if x.home is not None:
+        return x.home
+    if x.base_ is not None:
+        return x.data_ if x.view_ is None else x.view_.read(_before(x.base_))
+    held = x.data_
+    while isinstance(held, Tracer):
+        held = held.interpreter.replaced[id(x)]
+    return held
+
+
+def _after_fork():
+    """A child has none of the parent's other threads: what their transforms hold is what it was before."""
+    for interpreter in unsettled - set(stack()):
+        for root in filter(None, (ref() for ref in interpreter.lifted)):
+            if _lifted_elsewhere(root):
+                restore(root, _before(root))
+    forget_other_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _capture(root):
@@ -110,6 +155,10 @@ def capture_payload(memory):
 def write(x, p):
     """Make `p`, of the shape and dtype of `x`, the whole content of `x`."""
     root = root_of(x)
+    if _lifted_elsewhere(root) and isinstance(before := _before(x), numpy.ndarray) and isinstance(p, numpy.ndarray):
+        protect_memory(before)
+        before[...] = p
+        return
     memory = root.data_ if root.home is None else root.home
     if isinstance(memory, numpy.ndarray):
         require_writeable(memory)
@@ -143,6 +192,8 @@ def _hold(root, p):
         root.home = root.data_
     if isinstance(p, Tracer) and getattr(root.data_, "interpreter", None) is not p.interpreter:
         p.interpreter.lifted.append(weakref.ref(root))
+        if root.home is None and root.birth < p.interpreter.birth:
+            p.interpreter.replaced[id(root)] = root.data_
     root.data_ = p
     root.version += 1
 
@@ -291,7 +342,7 @@ def view_of(x, name, arrays=(), **params):
     spec = ViewSpec(name, params, arrays)
     root = root_of(x)
     v = ndarray.__new__(ndarray)
-    v.birth, v.base_, v.view_ = root.birth, x, spec
+    v.birth, v.base_, v.view_, v.standard = root.birth, x, spec, x.standard
     v.data_ = spec.read(read(x))
     v.version = root.version
     return v

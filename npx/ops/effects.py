@@ -3,6 +3,7 @@
 import numpy
 
 from npx.dispatch.abstract import Aval
+from npx.dispatch.debug import count_loop
 from npx.dispatch.op import declare
 from npx.dispatch.rules import example
 
@@ -37,26 +38,43 @@ class HostCall:
     function : callable
         Takes and returns host values.
     args : tuple
-        Its arguments, with `HOLE` in the place of each operand.
-    kwargs : dict
+        Its positional arguments.
+    fixed : dict
+        Those of its keyword arguments that are known.
+    names : tuple of str
+        The keywords of the operands that the call is made with.
+    elementwise : bool
+        The function takes a `size`, and fills an array of that size element by element, in order.
     """
 
-    HOLE = object()
-
-    def __init__(self, function, args, kwargs):
-        self.function, self.args, self.kwargs = function, args, kwargs
+    def __init__(self, function, args=(), fixed=None, names=(), elementwise=False):
+        self.function, self.args, self.fixed, self.names = function, tuple(args), dict(fixed or {}), tuple(names)
+        self.elementwise = elementwise
 
     def __call__(self, *operands):
-        rest = iter(operands)
-        args = [next(rest) if a is self.HOLE else a for a in self.args]
-        return self.function(*args, **{k: next(rest) if a is self.HOLE else a for k, a in self.kwargs.items()})
+        return self.function(*self.args, **self.fixed, **dict(zip(self.names, map(_as_scalar, operands), strict=True)))
+
+    def all_at_once(self, size, operands, batched):
+        """The results of `size` calls, for a function that is elementwise: one call that draws all of them."""
+        shapes = [o.shape[1:] if b else numpy.shape(o) for o, b in zip(operands, batched)]
+        shape = self.fixed.get("size")
+        if shape is None:
+            known = [numpy.shape(v) for k, v in self.fixed.items() if k not in ("size", "dtype", "method")]
+            shape = numpy.broadcast_shapes(*shapes, *known)
+        shape = (shape,) if numpy.ndim(shape) == 0 else tuple(shape)
+        spread = [
+            o.reshape(size, *(1,) * (len(shape) - len(s)), *s) if b else o for o, s, b in zip(operands, shapes, batched)
+        ]
+        given = {**self.fixed, **dict(zip(self.names, spread)), "size": (size, *shape)}
+        return self.function(*self.args, **given)
 
     def __eq__(self, other):
         return (
             type(other) is HostCall
             and self.function == other.function
+            and self.names == other.names
             and _equal(self.args, other.args)
-            and _equal(tuple(self.kwargs.items()), tuple(other.kwargs.items()))
+            and _equal(tuple(self.fixed.items()), tuple(other.fixed.items()))
         )
 
     def __hash__(self):
@@ -64,6 +82,82 @@ class HostCall:
 
     def __repr__(self):
         return f"<call of {getattr(self.function, '__qualname__', self.function)}>"
+
+
+class MappedCall:
+    """A host call made once for each element along a mapped axis, in order.
+
+    Parameters
+    ----------
+    call : HostCall or MappedCall
+    size : int
+        Number of elements.
+    batched : tuple of bool
+        Which operands have the mapped axis, first.
+    state : object
+        What the call changes: an object with an attribute `state`.
+    same_start : bool
+        Each element starts from one state and not from where the element before it ended.
+    """
+
+    elementwise = False
+
+    def __init__(self, call, size, batched, state, same_start=False):
+        self.call, self.size, self.batched, self.state, self.same_start = call, size, batched, state, same_start
+
+    def __call__(self, *operands):
+        if self.size == 0:
+            return self._of_no_element(operands)
+        if self.call.elementwise and not self.same_start:
+            return self.call.all_at_once(self.size, operands, self.batched)
+        count_loop(repr(self.call))
+        start, ends, results = self.state.state, [], []
+        for k in range(self.size):
+            if self.same_start:
+                self.state.state = start
+            results.append(self.call(*(o[k] if b else o for o, b in zip(operands, self.batched))))
+            ends.append(self.state.state if self.same_start else None)
+        if any(not same_state(ends[0], end) for end in ends[1:]):
+            raise TypeError(
+                f"{self.call!r} under vmap: the generator was seeded inside the function, and draws for this element "
+                "take another number of random bits than for the others; the generator would end in several states. "
+                "Seed it outside."
+            )
+        return numpy.stack(results)
+
+    def _of_no_element(self, operands):
+        start = self.state.state
+        one = numpy.asarray(
+            self.call(*(numpy.ones(o.shape[1:], o.dtype) if b else o for o, b in zip(operands, self.batched)))
+        )
+        self.state.state = start
+        return numpy.empty((0, *one.shape), one.dtype)
+
+    def __eq__(self, other):
+        return (
+            type(other) is MappedCall
+            and (self.size, self.batched, self.same_start) == (other.size, other.batched, other.same_start)
+            and self.state is other.state
+            and self.call == other.call
+        )
+
+    def __hash__(self):
+        return hash((self.call, self.size))
+
+    def __repr__(self):
+        return repr(self.call)
+
+
+def same_state(a, b):
+    """Whether two states of generators, nested dicts of numbers and arrays, are equal."""
+    if isinstance(a, dict):
+        return all(same_state(value, b[key]) for key, value in a.items())
+    return numpy.array_equal(a, b)
+
+
+def _as_scalar(operand):
+    """What NumPy's functions take as one number: a 0-d array as the scalar in it."""
+    return operand[()] if isinstance(operand, numpy.ndarray) and operand.ndim == 0 else operand
 
 
 def _equal(a, b):

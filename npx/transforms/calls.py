@@ -116,12 +116,13 @@ def run(interpreter, call, lower):
     lower : callable
         ``lower(tracer) -> payload`` one level down.
     """
-    try:
-        with active(interpreter):
-            return call()
-    finally:
+
+    def put_back():
         if interpreter.lifted:
             settle(interpreter, lambda tracer: as_payload(lower(tracer)))
+
+    with active(interpreter, put_back):
+        return call()
 
 
 def same_name(fun, transform):

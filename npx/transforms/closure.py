@@ -110,7 +110,7 @@ def _describe(value, key, held, depth):
         key.append((kind, value))
     elif kind in CONTAINERS and depth:
         key.append((kind, len(value)))
-        for item in value.items() if kind is dict else value:
+        for item in list(value.items()) if kind is dict else value:  # another thread may change it
             _describe(item, key, held, depth - 1)
     else:
         key.append(id(value))

@@ -20,11 +20,12 @@ from npx.dispatch.payloads import ops, zeros
 from . import tree
 from .backward import backward
 from .calls import is_array, run, stands_for_scalar, wrap_kind
+from .draws import Draws
 from .forward import transposed
 from .grad import Pullback, check_callable, fit
 from .tape import Tape
 from .values import differentiable
-from .vmap import BatchInterpreter, BatchTracer
+from .vmap import BatchTracer, substitute
 
 
 class Call(Op):
@@ -72,8 +73,10 @@ def batch(call, size, flags):
         Which operands have the axis; the last one is for all further operands.
     """
 
+    make_interpreter = substitute(size)
+
     def mapped(*payloads):
-        interpreter = BatchInterpreter(size)
+        interpreter = make_interpreter()
         last = len(flags) - 1
         operands = [BatchTracer(interpreter, p) if flags[min(k, last)] else p for k, p in enumerate(payloads)]
         outs = run(interpreter, lambda: call(*operands), interpreter.last)
@@ -100,16 +103,21 @@ class StopGradient(Call):
 
 
 class Checkpoint(Call):
-    """A function that a tape keeps the operands of, to run it again when the derivative is wanted."""
+    """A function that a tape keeps the operands of, to run it again when the derivative is wanted.
+
+    What it draws at random is kept too.
+    """
 
     def with_pullback(self, primals):
-        boxes = [save(p) for p in primals]
+        boxes, self.draws = [save(p) for p in primals], Draws()
 
         def pullback(gs):
-            again = Pullback([box.value for box in boxes], lambda inputs: (self.expand(*inputs), None))
+            with self.draws.repeating():
+                again = Pullback([box.value for box in boxes], lambda inputs: (self.expand(*inputs), None))
             return again.pull(gs)
 
-        return self(*primals), pullback
+        with self.draws.recording():
+            return self(*primals), pullback
 
     def with_tangents(self, primals, tangents):
         return None
@@ -118,7 +126,8 @@ class Checkpoint(Call):
         return Checkpoint(self.name, batch(self.expand, size, flags))(*payloads)
 
     def closes_over_mapped(self, args):
-        return self.expand(*args)
+        with self.draws.repeating():
+            return self.expand(*args)
 
 
 class CustomVJP(Call):

@@ -84,7 +84,7 @@ def _forward(picked, kwargs, has_aux, holomorphic):
     for aval in avals:
         if aval.dtype.kind == "c" and not holomorphic:
             raise TypeError("jacfwd: the arguments must be real; pass holomorphic=True for a holomorphic function")
-    columns = BatchInterpreter(sum(map(_size, avals)))
+    columns = BatchInterpreter(sum(map(_size, avals)), draws_each=False)
     with active(columns):
         tangents = [t if t is None else BatchTracer(columns, t) for t in _basis(avals)]
         pushed = Pushforward(picked, kwargs).run(tangents, has_aux)
@@ -108,7 +108,7 @@ def _reverse(picked, kwargs, has_aux, holomorphic):
         aux = pullback.extra.lowered(pullback.tape, pullback.tape.lower)[1]
     avals = list(map(aval_of, pullback.outputs[: structure.num_leaves]))
     _check_results("jacrev", avals, holomorphic)
-    rows = BatchInterpreter(sum(map(_size, avals)))
+    rows = BatchInterpreter(sum(map(_size, avals)), draws_each=False)
     with active(rows):
         cts = pullback.pull([None if g is None else BatchTracer(rows, g) for g in _basis(avals)])
     columns = []  # [argument][result]

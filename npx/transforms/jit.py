@@ -5,6 +5,8 @@ exceptions. Where that cannot be had by compiled code, Python runs `f`, and `Jit
 """
 
 import functools
+import os
+import threading
 
 import numpy
 
@@ -20,6 +22,7 @@ from . import tree
 from .aliasing import entangled
 from .closure import Surroundings, state_of
 from .compiled_call import on_tape
+from .draws import maps
 from .paths import Diverged, Leaf, PathTree, Unsuitable
 from .recording import Inline, Recorder
 from .results import NUMBERS, own
@@ -31,6 +34,21 @@ from .trace import GraphTracer
 MOST_VALUES = 3
 #: recordings that may diverge before a signature is left to Python
 MOST_DIVERGENCES = 3
+
+#: held by the thread that records. Recordings come one at a time, for an array can hold the tracer of one of them only;
+#: meanwhile calls in other threads that would have to be recorded are left to Python, for none may wait for another
+_recording = threading.Lock()
+
+
+def _after_fork():
+    """A child has none of the parent's other threads, nor their recordings."""
+    global _recording
+    if not capturing():
+        _recording = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def jit(fun=None, *, static_argnums=(), static_argnames=()):
@@ -100,9 +118,7 @@ class Jitted:
     def signature(self, call):
         """What is known of calls like this one."""
         signature = self._signatures.get(call.key)
-        if signature is None:
-            signature = self._signatures[call.key] = Signature(self, call)
-        return signature
+        return self._signatures.setdefault(call.key, Signature(self, call)) if signature is None else signature
 
     def let_layouts_count(self):
         """From now on a signature is for one memory layout: the function makes views or copies according to it."""
@@ -218,12 +234,13 @@ class Signature:
 
     def run(self, call):
         """Run one call: compiled where its path is known, else recorded first."""
-        if self.reason is None:
+        if self.reason is None and not (self.tree.states and maps()):
             for _ in range(2):
-                if self.tree.written and self._entangled(call):
+                known = self.tree  # another thread may put a longer one in its place
+                if known.written and self._entangled(known, call):
                     break
-                states = [(changed, changed.state) for changed in self.tree.states.values()]
-                found = self.tree.run(call.payloads, functools.partial(self._compile, call))
+                states = [(changed, changed.state) for changed in known.states.values()]
+                found = known.run(call.payloads, functools.partial(self._compile, call))
                 if found is not None:
                     leaf, results = found
                     return leaf.finish(results, call)
@@ -236,11 +253,12 @@ class Signature:
                     return recording.conclude()
         return self.fun(*call.args, **call.kwargs)
 
-    def _entangled(self, call):
+    @staticmethod
+    def _entangled(known, call):
         """Whether an array that the function writes to shares memory with another one that it uses."""
         places = [i for i in call.places if isinstance(call.leaves[i], ndarray)]
-        sources = [captured.source for captured, _ in self.tree.captured]
-        written = {k for k, key in enumerate([*places, *map(id, sources)]) if key in self.tree.written}
+        sources = [captured.source for captured, _ in known.captured]
+        written = {k for k, key in enumerate([*places, *map(id, sources)]) if key in known.written}
         return entangled([*(call.leaves[i] for i in places), *sources], written)
 
     def is_pure(self, call):
@@ -251,11 +269,21 @@ class Signature:
         return self.reason is None and leaf is not None and not leaf.writes
 
     def _record(self, call):
-        """Record the path of this call; None where Python must run the function (for ever, or under a transform).
+        """Record the path of this call; None where Python must run the function.
 
-        The `abandoned` recorder of a recording says why it is not in the tree: then it can only be the call itself.
+        That is for ever, or under a transform, or while another thread records. The `abandoned` recorder of a recording
+        says why it is not in the tree: then it can only be the call itself.
         """
-        recording = Recording(self.tree, call)
+        lock = _recording
+        if not lock.acquire(blocking=False):
+            return None
+        try:
+            return self._record_alone(call)
+        finally:
+            lock.release()
+
+    def _record_alone(self, call):
+        recording = Recording(self.tree.copy(), call)
         recorder = recording.recorder
         try:
             recording.record(self.fun)
@@ -266,7 +294,7 @@ class Signature:
             return None
         except Diverged as why:
             self._diverged(why, call)
-            return None if self.reason else self._record(call)
+            return None if self.reason else self._record_alone(call)
         if recorder.layouts_count:
             self.jitted.let_layouts_count()
         if recorder.abandoned is None and recorder.leaked():
@@ -275,6 +303,8 @@ class Signature:
             self._give_up(str(recorder.abandoned))
         elif recorder.abandoned is not None:
             self._diverged(recorder.abandoned, call)
+        else:
+            self.tree = recording.tree
         return recording
 
     def _diverged(self, why, call):
@@ -320,14 +350,13 @@ class Recording:
         """Run `fun` on tracers and end the path with what it returned and wrote."""
         call, recorder = self.call, self.recorder
         try:
-            with active(recorder):
+            with active(recorder, self._restore):
                 arguments = self._arguments()
                 args, kwargs = call.structure.unflatten(arguments)
                 leaves, structure = tree.flatten(fun(*args, **kwargs))
                 self._check_containers((args, kwargs), arguments)
                 self._end(arguments, leaves, structure)
         finally:
-            self._restore()
             for changed, state in recorder.states.values():
                 self.tree.states[id(changed)] = changed
                 self.drawn.append((changed, changed.state))

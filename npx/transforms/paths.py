@@ -53,6 +53,14 @@ class Branch:
         self.nodes, self.guard, self.where, self.children, self.leaf = [], None, None, {}, None
         self.inputs, self.outputs, self.compiled = (), (), None
 
+    def copy(self):
+        """The same piece, with copies of what follows it."""
+        new = Branch()
+        for name in self.__slots__:
+            setattr(new, name, getattr(self, name))
+        new.nodes, new.children = list(self.nodes), {key: child.copy() for key, child in self.children.items()}
+        return new
+
 
 def answer_key(concrete):
     """What distinguishes one answer to a question from another."""
@@ -62,6 +70,9 @@ def answer_key(concrete):
 
 class PathTree:
     """The pieces recorded for one signature of a function.
+
+    A tree that calls run along does not change: a recording extends a copy, which then takes its place. So calls in
+    other threads never see a piece that is half recorded, and a recording that fails leaves nothing behind.
 
     Parameters
     ----------
@@ -77,7 +88,15 @@ class PathTree:
         self.ends = []  # the leaves
         self.nodes = 0
         self.states = {}  # id -> what random draws change, an object with an attribute `state`
+        self.made = []  # the states of generators that the function makes, in order
         self.written = set()  # positions of arguments, and ids of arrays from outside, that some path writes to
+
+    def copy(self):
+        """A tree to record into."""
+        new = PathTree(self.inputs)
+        for name, value in vars(self).items():
+            setattr(new, name, value.copy() if hasattr(value, "copy") else value)
+        return new
 
     # ------------------------------------------------------------------------------------ recording
     def record(self, branch, cursor, op, inputs, params, avals, where):

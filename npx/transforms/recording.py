@@ -1,6 +1,7 @@
 """The interpreter of jit: it records ops into a tree of paths and answers Python's questions with real values."""
 
 import gc
+import threading
 import weakref
 
 import numpy
@@ -12,7 +13,7 @@ from npx.dispatch import registry
 from npx.dispatch.abstract import DataDependentShape, aval_of
 from npx.dispatch.debug import user_line
 from npx.dispatch.graph import Node, Value
-from npx.dispatch.interpreter import Interpreter, Tracer
+from npx.dispatch.interpreter import Interpreter, Tracer, stack
 from npx.dispatch.op import Op
 from npx.dispatch.registry import op as op_named
 from npx.ops.effects import HostCall, as_payload
@@ -55,11 +56,13 @@ class Recorder(Interpreter):
         self.answers = {}  # Value -> its concrete host value, once Python has asked
         self.owners = {}  # id of a captured owner or array -> (owner, Value)
         self.states = {}  # id -> (what random draws change, its state before the first draw)
+        self.made_generators = {}  # id of the state of a generator made in this run -> (what stands for it, that state)
         self.constants = {}  # id of host memory -> (box that follows it, Value)
         self.memory = {}  # id of an argument -> its host memory
         self.layouts_count = False  # whether that has been asked for
         self.abandoned = None
         self.made = []  # weak references to the tracers
+        self.lock = threading.RLock()  # the function may hand arrays to threads of its own
         self.known_captures = {id(captured.source): value for captured, value in tree.captured}
 
     # ------------------------------------------------------------------------------------ ops
@@ -74,6 +77,12 @@ class Recorder(Interpreter):
             return op.expand(*args)  # a called function: its own ops are recorded
         if not self.alive:
             return op(*map(self.lower, args), **params)
+        with self.lock:
+            if self.levels is not stack():
+                self.abandon(Unsuitable("it computes in threads of its own"))
+            return self._process(op, args, params)
+
+    def _process(self, op, args, params):
         inputs = tuple(self.value_of(a) for a in args)
         where = user_line()
         try:
@@ -98,13 +107,17 @@ class Recorder(Interpreter):
             self._run_pending()
         return outputs
 
+    def abandon(self, why):
+        """Record nothing any more; the first reason counts."""
+        self.abandoned = self.abandoned or why
+
     def on_tree(self, method, *args):
         """What a method of the tree returns; None from when on it refuses."""
         if self.abandoned is None:
             try:
                 return method(*args)
             except (Unsuitable, Diverged) as why:
-                self.abandoned = why
+                self.abandon(why)
         return None
 
     def _with_values(self, op, inputs, params):
@@ -140,6 +153,8 @@ class Recorder(Interpreter):
         known = self.owners.get(id(source))
         if known is None:
             value = self.known_captures.get(id(source))
+            if owner is not None and -owner.birth >= self.birth:
+                self.abandon(Unsuitable("it uses arrays that other threads make meanwhile"))
             if value is None:
                 value = Value(aval_of(payload))
                 self.tree.captured.append((Captured(source, owner is not None), value))
@@ -148,6 +163,10 @@ class Recorder(Interpreter):
             known = self.owners[id(source)] = (source, value)
             self.concrete[value] = payload
         return self.tracer(known[1])
+
+    def cannot_capture(self):
+        """Note that an array is read here to which a transformed function in another thread writes."""
+        self.abandon(Diverged("another thread was writing to an array that it reads"))
 
     def memory_of(self, array):
         """The host memory of an argument: where NumPy gives a view and where a copy depends on its layout."""
@@ -177,43 +196,64 @@ class Recorder(Interpreter):
         return view
 
     # ------------------------------------------------------------------------------------ effects
-    def host_call(self, function, args, kwargs, state_of=None):
+    def host_call(self, call, operands, state_of=None):
         """Record a call of a host function that draws random numbers.
 
         Parameters
         ----------
-        function : callable
-            For example the bound method of a generator.
-        args, kwargs
-            Its arguments as payloads.
+        call : HostCall
+        operands : sequence of payload
         state_of : object, optional
             What the call changes: an object with an attribute `state`. It is put back after recording, so that the
             compiled code starts from where the call started.
 
         Returns
         -------
-        GraphTracer
+        payload
+            A tracer; a host value where it is nothing to compute with, and the function is left to Python.
         """
         if state_of is not None and id(state_of) not in self.states:
             self.states[id(state_of)] = (state_of, state_of.state)
-        holes = [a for a in (*args, *kwargs.values()) if isinstance(a, Tracer)]
-        call = HostCall(
-            function,
-            tuple(HostCall.HOLE if isinstance(a, Tracer) else a for a in args),
-            {k: HostCall.HOLE if isinstance(a, Tracer) else a for k, a in kwargs.items()},
-        )
-        inputs = tuple(map(self.value_of, holes))
+        inputs = tuple(map(self.value_of, operands))
         concrete = [self._to_host(self.evaluate(v)) for v in inputs]
         before = None if state_of is None else state_of.state
         aval = aval_of(as_payload(call(*concrete)))
         if state_of is not None:
             state_of.state = before
+        if aval.dtype.kind not in "biufc":
+            self.leave_to_python(f"{call!r} gives no numbers")
+            return as_payload(call(*concrete))
         (output,) = self.add(op_named("host_call"), inputs, {"function": call, "aval": aval}, (aval,), user_line())
         return self.tracer(output)
 
+    def made_inside(self, hidden, restart):
+        """The state of a generator that the function makes: the same one in all recordings.
+
+        Parameters
+        ----------
+        hidden : object
+            The state of the generator that was made in this recording, with attributes `state` and `origin`.
+        restart : callable
+            ``restart(hidden)()`` gives it the state that it was made with; done in every call.
+        """
+        known = self.made_generators.get(id(hidden))
+        if known is None:
+            k, made = len(self.made_generators), self.tree.made
+            if k >= len(made) or made[k].origin != hidden.origin:
+                made[k:] = [hidden]
+            known = self.made_generators[id(hidden)] = (made[k], hidden)
+            self.host_call(HostCall(restart(made[k])), (), made[k])
+        return known[0]
+
+    def leave_to_python(self, why):
+        """Record no more: this run goes on and is the call, and later calls are left to Python."""
+        self.abandon(Unsuitable(why))
+        self._run_pending()
+
     # ------------------------------------------------------------------------------------ questions
     def concretize(self, tracer, reason):
-        return self.ask(tracer.value, reason)
+        with self.lock:
+            return self.ask(tracer.value, reason)
 
     def ask(self, value, reason):
         """The concrete host value of a graph value; its use becomes a split."""
@@ -286,4 +326,4 @@ class Captured:
         self.source, self.is_array = source, is_array
 
     def __call__(self):
-        return self.source.data_ if self.is_array else self.source
+        return read(self.source) if self.is_array else self.source

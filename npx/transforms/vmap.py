@@ -1,5 +1,7 @@
 """Vectorisation: an interpreter whose tracers stand for one element along a mapped axis; `vmap`."""
 
+import threading
+
 import numpy
 
 from npx.array.ndarray import payload, wrap
@@ -31,8 +33,11 @@ class BatchInterpreter(Interpreter):
 
     name = "vmap"
 
-    def __init__(self, size):
+    def __init__(self, size, draws_each=True):
         self.size = size
+        self.draws_each = draws_each  # whether each element draws random numbers for itself
+        self.calls = 0  # called functions that run now: what maps over the elements inside them stands for this
+        self.stands_for = self
 
     def is_batched(self, value):
         """Whether a payload differs along the mapped axis."""
@@ -48,12 +53,22 @@ class BatchInterpreter(Interpreter):
         batched = tuple(map(self.is_batched, args))
         payloads = tuple(a.payload if b else a for a, b in zip(args, batched))
         if type(op) is not Op:
-            out = op.batched(self.size, payloads, batched)
+            out = self._call(op, payloads, batched)
         else:
             out = (op.batch or batch_by_loop)(op, self.size, payloads, batched, params)
         if type(out) is tuple:
             return tuple(map(self._element, out))
         return self._element(out)
+
+    def _call(self, op, payloads, batched):
+        """The results of a called function; what runs inside it maps over the elements itself."""
+        self.calls += 1
+        _calling().append(self)
+        try:
+            return op.batched(self.size, payloads, batched)
+        finally:
+            self.calls -= 1
+            _calling().pop()
 
     def _element(self, out):
         if self.is_batched(out):  # a called function closes over elements: take the pairs of like number
@@ -79,6 +94,32 @@ class BatchInterpreter(Interpreter):
             f"{reason} needs one value, but this array ({tracer.aval}) has another one for each of the {self.size} "
             "elements that vmap maps over. Write it with array operations (np.where, masks), or loop over the elements."
         )
+
+
+_local = threading.local()
+
+
+def _calling():
+    """The interpreters of this thread that are calling functions, the outermost first."""
+    try:
+        return _local.calling
+    except AttributeError:
+        _local.calling = []
+        return _local.calling
+
+
+def substitute(size):
+    """A maker of interpreters that map over the elements inside a function which an interpreter is calling now."""
+    calling = _calling()
+    original = calling[-1] if calling else None
+
+    def make():
+        inside = BatchInterpreter(size)
+        if original is not None:
+            inside.draws_each, inside.stands_for = original.draws_each, original.stands_for
+        return inside
+
+    return make
 
 
 def move_axis(value, source, destination):
