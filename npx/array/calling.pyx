@@ -166,7 +166,7 @@ cdef object finish(Call* call, object result):
         return result
     if kind == LIST or isinstance(result, tuple):
         return finish_sequence(call, result)
-    return rewrap(result, arguments_of(call))
+    return result if isinstance(result, cnp.dtype) else rewrap(result, arguments_of(call))
 
 
 cdef object finish_sequence(Call* call, object result):
@@ -466,11 +466,13 @@ cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyO
     """What Python calls: `args` holds the positional arguments, then the values of the keywords `names`."""
     cdef Function self = <Function>function
     cdef Py_ssize_t n = PyVectorcall_NARGS(flags)
-    cdef object r = NotImplemented
+    cdef object r
     if names == NULL and self.direct != NULL:
         r = self.direct(args, n)
-    if r is NotImplemented and self.general is None:
-        r = call_plain(self, args, n, names)
+        if r is not NotImplemented:
+            Py_INCREF(r)
+            return <PyObject*>r
+    r = NotImplemented if self.general is not None else call_plain(self, args, n, names)
     if r is NotImplemented:
         r = call_general(self, as_tuple(args, n), as_dict(args + n, names))
     Py_INCREF(r)

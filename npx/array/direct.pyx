@@ -32,6 +32,7 @@ cdef extern from "numpy/arrayobject.h":
         int len
     object PyArray_ZEROS(int, cnp.npy_intp*, int, int)
     object PyArray_EMPTY(int, cnp.npy_intp*, int, int)
+    object PyArray_FromBuffer(object, object, cnp.npy_intp, cnp.npy_intp)
     object PyArray_Newshape(cnp.ndarray, PyArray_Dims*, cnp.NPY_ORDER)
     object PyArray_Ravel(cnp.ndarray, cnp.NPY_ORDER)
     object PyArray_Flatten(cnp.ndarray, cnp.NPY_ORDER)
@@ -53,6 +54,8 @@ cdef extern from "numpy/arrayobject.h":
 
 cdef enum:
     MOST_AXES = 8  # given as arguments
+
+cdef object DOUBLE = numpy.dtype(float)
 
 #: the types that `astype` is often called with -> dtype
 cdef dict TYPES = {kind: numpy.dtype(kind) for kind in (float, int, bool, numpy.bool_, numpy.int32, numpy.int64,
@@ -182,6 +185,13 @@ cdef object arange(Arguments args, Py_ssize_t n):
     for i in range(stop):
         items[i] = i
     return new_array(r)
+
+
+cdef object frombuffer(Arguments args, Py_ssize_t n):
+    if n != 1 or place is not None or type(<object>args[0]) is not bytes:
+        return NotImplemented
+    Py_INCREF(DOUBLE)
+    return new_array(PyArray_FromBuffer(<object>args[0], DOUBLE, -1, 0))
 
 
 cdef object copy(Arguments args, Py_ssize_t n):
@@ -381,6 +391,7 @@ register(zeros, (numpy.zeros,))
 register(empty, (numpy.empty,))
 register(ones, (numpy.ones,))
 register(arange, (numpy.arange,))
+register(frombuffer, (numpy.frombuffer,))
 register(copy, (methods.copy,))
 register(flatten, (methods.flatten,))
 register(itself, (numpy.asarray, numpy.asanyarray))
