@@ -13,7 +13,7 @@ OLDEST_NUMPY = $(shell sed -n 's/^dependencies.*"numpy>=\([0-9.]*\)".*/\1/p' pyp
 BUILD_INPUTS := pyproject.toml setup.py npx/_version.py $(shell find npx dispatch kernels -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 PYTEST := -m pytest -n $(JOBS) -m "not slow"
 
-.PHONY: demo test test-oldest bench docs lint clean
+.PHONY: demo test test-oldest test-interop bench docs lint clean
 .SECONDARY:
 
 demo: $(STAMPS)/demo
@@ -28,6 +28,10 @@ test-oldest: $(OLDEST_VENV)/bin/python
 	rm -rf build/lib*
 	$< -m pip install --quiet '.[test]' 'numpy==$(OLDEST_NUMPY).*'
 	$< $(PYTEST)
+
+# Beside the real libraries: one that is missing is an error here, and no reason to skip its tests.
+test-interop: $(STAMPS)/test-interop
+	NPX_REQUIRE_INTEROP=1 $(BIN)/python -m pytest -n $(JOBS) tests/interop
 
 bench: $(STAMPS)/bench
 	test -e ~/.asv-machine.json || $(BIN)/asv machine --yes --config asv_bench/asv.conf.json

@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import functools
 import os
+import sys
 import threading
 
 import numpy
@@ -113,14 +114,32 @@ def _device_of_process():
 
 def _place_or_not():
     """Let calls ask where their results go, but only while the answer may be another device than the host."""
-    function = _placed if _of_process != HOST or _blocks else None
+    function = place if _of_process != HOST or _blocks else None
     calling.set_placement(function)
 
 
-def _placed(host):
+def place(host):
     """An npx array of what NumPy made, on the default device."""
     device = get_default_device()
-    return wrap(host if device == HOST or not can_hold(device, host.dtype) else registry.place(host, device))
+    if device == HOST or not can_hold(device, host.dtype) or _called_by_host_code():
+        return wrap(host)
+    return wrap(registry.place(host, device))
+
+
+place.where = get_default_device
+
+#: modules of NumPy whose arrays are of subclasses of `numpy.ndarray`, and so in host memory with all that belongs to them
+HOST_CODE = ("numpy.ma.", "numpy.matrixlib.", "numpy._core.records", "numpy._core.defchararray", "numpy._core.memmap")
+
+
+def _called_by_host_code():
+    """Whether NumPy's code for such a subclass, re-executed, makes the array."""
+    frame = sys._getframe(2)
+    while frame is not None and (name := frame.f_globals.get("__name__", "")).startswith(("numpy.", "npx.")):
+        if name.startswith(HOST_CODE):
+            return True
+        frame = frame.f_back
+    return False
 
 
 # ------------------------------------------------------------------------------------------------------ devices
@@ -176,7 +195,7 @@ def from_dlpack(x, /, *, device=None, copy=None):
     ValueError, ImportError
         As for `set_default_device`.
     """
-    new = _shared(x) if isinstance(x, ndarray) else _imported(x)
+    new = _shared(x) if type(x) is ndarray else _imported(x)
     target = new.device if device is None else registry.device_named(device)[0]
     if target == new.device:
         return new.copy() if copy else new

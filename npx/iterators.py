@@ -55,7 +55,7 @@ class nditer:  # noqa: N801
     def __init__(self, *args, **kwargs):
         operands = args[0] if args else kwargs.get("op")
         operands = operands if isinstance(operands, (list, tuple)) else (operands,)
-        self._arrays = [x for x in operands if type(x) is ndarray]
+        self._arrays = {id(payload(x)): x for x in operands if type(x) is ndarray}
         args, kwargs = routing.host_values("nditer", args, kwargs)
         self._numpy = numpy.nditer(*args, **kwargs)
         for x in self._numpy.operands:
@@ -64,11 +64,16 @@ class nditer:  # noqa: N801
     @classmethod
     def _around(cls, iterator, arrays):
         new = cls.__new__(cls)
-        new._numpy, new._arrays = iterator, list(arrays)
+        new._numpy, new._arrays = iterator, dict(arrays)
         return new
 
     def _found(self, result):
-        return wrap_like(result, self._arrays)
+        if type(result) is tuple:
+            return tuple(map(self._found, result))
+        if type(result) is not numpy.ndarray:
+            return result
+        owner = self._arrays.get(id(result), self._arrays.get(id(result.base)))
+        return wrap(result) if owner is None else wrap_like(result, (owner,))
 
     def __iter__(self):
         return self

@@ -59,6 +59,8 @@ def expose(real, module="npx"):
 def stand_for(real, ours):
     """Let an object of npx stand for one of NumPy's wherever that is found."""
     _exposed[id(real)] = (real, ours)
+    if isinstance(ours, types.FunctionType) and hasattr(real, "__text_signature__"):
+        ours.__text_signature__ = real.__text_signature__
 
 
 def _expose(real, module):
@@ -131,9 +133,8 @@ def _is_callback(x):
 
 
 def call(function, args, kwargs):
-    """Call npx's counterpart of a NumPy function; of a function that another package dispatches its implementation."""
-    public = overrides.npx_function(function)
-    return getattr(public, "_implementation", public)(*args, **kwargs)
+    """Call npx's counterpart of a NumPy function."""
+    return expose(function)(*args, **kwargs)
 
 
 numpy_layer.use_namespace(expose)

@@ -144,7 +144,8 @@ def _override(layer, name, version):
         setattr(layer, name, version)
         return
     cls = vars(layer)[owner]
-    setattr(cls, f"_npx{attribute}", vars(cls)[attribute])
+    if attribute in vars(cls):
+        setattr(cls, f"_npx{attribute}", vars(cls)[attribute])
     setattr(cls, attribute, version)
 
 
@@ -318,11 +319,11 @@ def as_array(x):
     return _expose(numpy.asarray)(x)
 
 
-def view(x, dtype, kind):
-    """``x.view(dtype, kind)``, also of a scalar, for which NumPy does not know the array class."""
-    if isinstance(x, numpy.generic) and kind is ndarray:
-        return wrap(x.view(dtype, numpy.ndarray))
-    return x.view(dtype, kind)
+def view(x, *args):
+    """``x.view(*args)``, also of a scalar or a NumPy array, to which the array class means nothing."""
+    if any(a is ndarray for a in args) and isinstance(x, (numpy.generic, numpy.ndarray)) and type(type(x)) is type:
+        return wrap(x.view(*(numpy.ndarray if a is ndarray else a for a in args)))
+    return x.view(*args)
 
 
 #: what rewritten code calls
@@ -336,7 +337,7 @@ HELPERS = {
 }
 
 #: method and number of its arguments -> the helper that is called instead, with the object first
-METHODS = {("__array__", 0): "_npx_asarray", ("view", 2): "_npx_view"}
+METHODS = {("__array__", 0): "_npx_asarray", ("view", 1): "_npx_view", ("view", 2): "_npx_view"}
 
 
 # ----------------------------------------------------------------------------- what re-executed code does without

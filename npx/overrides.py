@@ -13,9 +13,10 @@ import numpy
 from numpy._core import multiarray
 from numpy._core._multiarray_umath import _get_implementing_args
 
-from npx import numpy_layer, routing
-from npx.array.interop import host_value
-from npx.array.ndarray import ndarray
+from npx import routing
+from npx.array.calling import wrap_result
+from npx.array.interop import host_value, is_subclass
+from npx.array.ndarray import ndarray, payload
 from npx.array.ufunc_overrides import written_for_numpy
 from npx.dispatch.interpreter import Tracer
 
@@ -68,8 +69,7 @@ def dispatch(public, function, args, kwargs):
         return False, None  # NumPy complains about the arguments, or declares no dispatcher
     asked = _get_implementing_args(relevant)
     if all(map(_is_default, asked)):
-        again = version_for_classes(function, asked)
-        return (False, None) if again is None else (True, again(*args, **kwargs))
+        return (True, _with_numpys_matrix(function, args, kwargs)) if any(map(_is_matrix, asked)) else (False, None)
     kinds = tuple(dict.fromkeys(ndarray if type(x) is numpy.ndarray else type(x) for x in asked))
     for x in asked:
         if not _is_default(x):
@@ -82,25 +82,17 @@ def dispatch(public, function, args, kwargs):
 
 
 def _dispatch_like(public, function, args, kwargs):
-    """The call with ``like=``, which is asked alone and not passed on."""
+    """The call with ``like=``, which is asked alone and not passed on; NumPy brings the arguments to their form."""
     like = kwargs.pop("like")
-    if not hasattr(type(like), "__array_function__") or _is_default(like) or not _accepts(function, args, kwargs):
+    kind = type(like)
+    if not hasattr(kind, "__array_function__") or _is_default(like):
         return False, None
-    result = type(like).__array_function__(like, public, (type(like),), args, kwargs)
-    if result is NotImplemented:
-        raise TypeError(_no_implementation(public, [type(like)]))
-    return True, result
 
+    def ask(self, _, types, args, kwargs):
+        return kind.__array_function__(like, public, (kind,), args, kwargs)
 
-def _accepts(function, args, kwargs):
-    """Whether the arguments fit the signature of a function, if that can be told."""
-    try:
-        inspect.signature(function).bind(*args, **kwargs)
-    except TypeError:
-        return False
-    except ValueError:  # a function in C without a signature
-        pass
-    return True
+    stand_in = type(kind.__name__, (), {"__array_function__": ask})()
+    return True, function(*args, **kwargs, like=stand_in)
 
 
 def _is_default(x):
@@ -114,14 +106,25 @@ def _no_implementation(public, kinds):
     return f"no implementation found for '{name}' on types that implement __array_function__: {kinds}"
 
 
-def version_for_classes(function, arrays):
-    """The re-executed version of a function, if an array is of a class that stands for one of NumPy's.
+def _is_matrix(x):
+    return getattr(type(x), "_npx_stands_for", None) is numpy.matrix
 
-    NumPy's own version may ask for NumPy's class: ``type(x) is numpy.matrix``.
-    """
-    if any(hasattr(type(x), "_npx_stands_for") for x in arrays):
-        return numpy_layer.counterpart(function)
-    return None
+
+def _with_numpys_matrix(function, args, kwargs):
+    """Call a NumPy function with ``numpy.matrix`` in the place of npx's: it may ask for just that class."""
+    given = {}
+
+    def down(x):
+        if type(x) in (list, tuple):
+            return type(x)(map(down, x))
+        if not _is_matrix(x):
+            return payload(x) if type(x) is ndarray else x
+        view = numpy.ndarray.view(x, numpy.matrix)
+        given[id(view)] = x
+        return view
+
+    result = function(*map(down, args), **{key: down(x) for key, x in kwargs.items()})
+    return given.get(id(result), wrap_result(result))
 
 
 # ------------------------------------------------------------------------------------------------------ dispatchers
@@ -173,11 +176,6 @@ def of_npx_class(x):
     """An array of a class of NumPy's, such as ``numpy.matrix``, as one of npx's class of that name."""
     public = npx_function(type(x))
     return x if public is type(x) else x.view(public)
-
-
-def is_subclass(x):
-    """Whether `x` is an array of a subclass with semantics of its own; those of a memmap are a plain array's."""
-    return isinstance(x, numpy.ndarray) and type(x) is not numpy.ndarray and not isinstance(x, numpy.memmap)
 
 
 def first_subclass(args, kwargs):

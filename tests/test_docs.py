@@ -27,7 +27,7 @@ PAGES = [p for p in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))) if 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_page_runs(page, tmp_path):
     """In an interpreter of its own: a page may declare ops and register backends."""
-    script = tmp_path / page.with_suffix(".py").name
+    script = tmp_path / f"page_{page.stem}.py"  # a module of Python's may have the name of the page
     script.write_text(code(page.read_text()))
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{page.name} (line numbers are those of the page)\n{done.stderr}"

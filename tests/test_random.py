@@ -65,6 +65,19 @@ def test_every_bit_generator(bit_generator):
         assert_same(np.random.Generator(mine).normal(size=4), numpy.random.Generator(numpys).normal(size=4))
 
 
+def test_philox_from_a_counter_and_a_key():
+    counter, key = numpy.array([1, 2, 3, 4], numpy.uint64), numpy.array([5, 6], numpy.uint64)
+    mine = [
+        np.random.Philox(counter=np.array(counter), key=np.array(key)),
+        np.random.Philox(None, np.array(counter), 7),
+    ]
+    numpys = [numpy.random.Philox(counter=counter, key=key), numpy.random.Philox(None, counter, 7)]
+    for a, b in zip(mine, numpys, strict=True):
+        assert_same(a.random_raw(6), b.random_raw(6))
+    with pytest.raises(ValueError, match="seed and key"):
+        np.random.Philox(3, key=4)
+
+
 def test_names_are_numpys():
     names = {name for name in dir(numpy.random) if not name.startswith("_")}
     assert names <= set(dir(np.random))

@@ -8,6 +8,8 @@ from random_calls import calls, draw, public_methods, same_state
 
 import npx as np
 from npx.dispatch import debug
+from npx.random import philox
+from npx.random.on_device import LARGE
 
 DEVICES = ["xla"]
 SEED = 7
@@ -142,6 +144,27 @@ def test_a_state_made_by_hand(device, pair):
     check(device, *pair, mine.random(6), numpys.random(6))
 
 
+@pytest.mark.parametrize("run", [philox.run, lambda f, operands, *static: as_tuple(f(*operands, *static))])
+@pytest.mark.parametrize("skipped", range(6))
+def test_words_on_the_host(run, skipped):
+    """Compiled, and op by op as on a backend that compiles nothing."""
+    bit_generator = np.random.Philox([1, 2, 3])
+    bit_generator.random_raw(skipped)
+    numpy.random.Generator(bit_generator).random(dtype=numpy.float32)
+    words = philox.Position(bit_generator.hidden).words
+    (drawn,) = run(philox.blocks, (words,), 6)
+    again = pickle.loads(pickle.dumps(bit_generator))
+    (whole,) = run(philox.whole_words, (drawn, words), 11)
+    numpy.testing.assert_array_equal(whole, again.random_raw(11))
+    (halves,) = run(philox.half_words, (drawn, words), 9)
+    expected = numpy.random.Generator(bit_generator).integers(2**32, size=9, dtype=numpy.uint32)
+    numpy.testing.assert_array_equal(halves, expected)
+
+
+def as_tuple(x):
+    return x if isinstance(x, tuple) else (x,)
+
+
 # ------------------------------------------------------------------------------------------------ devices and counts
 def test_what_is_made_on_the_device_takes_no_round_trip(device, pair, monkeypatch):
     mine, _ = pair
@@ -207,6 +230,25 @@ def test_arrays_on_the_device(device, pair):
 
 
 # ------------------------------------------------------------------------------------------------------- transforms
+@pytest.mark.parametrize(
+    ("name", "call", "in_graph"),
+    [
+        ("random", {"dtype": numpy.float32}, True),
+        ("integers", {"low": 0, "high": 16}, True),
+        ("integers", {"low": 0, "high": 15}, False),
+        ("uniform", {"low": -1.0, "high": 2.0}, False),
+    ],
+)
+def test_large_draws_in_compiled_functions(device, pair, name, call, in_graph):
+    """The words are computed by the compiled function; where what follows would not be exact, by the host."""
+    mine, numpys = pair
+    size = LARGE + 1
+    compiled = np.jit(lambda: getattr(mine, name)(size=size, **call))
+    for _ in range(2):
+        check(device, *pair, compiled(), getattr(numpys, name)(size=size, **call))
+    assert ("right_shift" in compiled.explain()) == in_graph
+
+
 def test_transforms_on_the_device(device, pair):
     mine, numpys = pair
     compiled = np.jit(lambda: mine.random(3) + mine.integers(9, size=3))

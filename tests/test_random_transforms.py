@@ -80,7 +80,15 @@ def test_seeding_is_part_of_a_compiled_function():
         equal(after, numpys.rand(2))
 
 
-@pytest.mark.parametrize("make_one", [lambda m: m.random.default_rng(3), lambda m: m.random.RandomState(3)])
+@pytest.mark.parametrize(
+    "make_one",
+    [
+        lambda m: m.random.default_rng(3),
+        lambda m: m.random.RandomState(m.array([3, 4])),
+        lambda m: m.random.Generator(m.random.Philox(counter=m.array([1, 2, 3, 4]), key=5)),
+        lambda m: m.random.Generator(m.random.SFC64(m.random.SeedSequence(9, spawn_key=(1,)))),
+    ],
+)
 def test_generators_made_inside(make_one):
     """Each call makes a new one, in every path through the function."""
 
@@ -158,12 +166,11 @@ def test_vmap_draws_as_a_loop_does(cls, name, call):
     assert same_state(state(mine), state(numpys))
 
 
-@pytest.mark.parametrize("name", sorted(ELEMENTWISE))
-@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize(
+    ("cls", "name"), [(c, n) for c in CLASSES for n in sorted(ELEMENTWISE) if n in public_methods(c)], ids=label
+)
 def test_parameters_that_differ_by_element(cls, name):
     """Drawn all at once, and what a loop draws."""
-    if name not in public_methods(cls):
-        pytest.skip("the other class has this method")
     call = calls(cls, name)[0]
     numbers = [key for key, value in call.items() if isinstance(value, (int, float)) and key != "size"]
     for key in numbers:
@@ -222,6 +229,32 @@ def test_generators_seeded_inside_draw_alike():
     first, second = np.vmap(f)(np.arange(3.0))
     equal(first, [numpy.random.RandomState(3).rand(2)] * 3)
     equal(second, [numpy.random.default_rng(4).normal(x) for x in range(3)])
+
+
+def test_generators_without_a_seed_differ_by_element():
+    def f(x):
+        np.random.seed()
+        return x + np.random.rand(), np.random.default_rng().random(), np.random.RandomState().rand()
+
+    for drawn in np.vmap(f)(np.zeros(3)):
+        assert len(set(drawn)) == 3
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda rng: rng.spawn(1)[0].random(),
+        lambda rng: rng.bit_generator.spawn(1),
+        lambda rng: rng.bit_generator.seed_seq.spawn(1),
+        lambda rng: rng.bit_generator.advance(1),
+        lambda rng: rng.bytes(2),
+        lambda rng: rng.shuffle([1, 2, 3]),
+    ],
+)
+def test_what_would_differ_by_element_is_refused(use):
+    rng = np.random.default_rng(0)
+    with pytest.raises(TypeError, match="vmap"):
+        np.vmap(lambda x: use(rng) and x)(np.zeros(3))
 
 
 def test_seeds_that_differ_by_element_are_refused():

@@ -15,14 +15,18 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import types
 
 import numpy
 import pytest
 
 import npx as np
-from npx.array import memory
+from npx import numpy_layer
+from npx.array import memory, views
 from npx.array.ndarray import capturing, payload
+from npx.kernels.host_compiler import engine
+from npx.transforms import closure
 
 SECONDS = 30  # longer than anything here takes: a test that waits for so long has failed
 N = 8
@@ -156,6 +160,30 @@ def test_compiled_code_runs_beside_a_recording_of_the_same_arrays():
         assert compiled(np.full(4, 2.0)) == 12
         assert np.grad(compiled)(np.ones(4)).tolist() == [0, 1, 2, 3]
         assert np.vmap(compiled)(np.ones((2, 4))).tolist() == [6, 6]
+    assert "split" not in f.explain() and "run by Python" not in f.explain()
+
+
+@pytest.mark.parametrize("transform", ["grad", "jit"])
+def test_compiled_code_writes_beside_another_transform(transform):
+    """What both write to is the users' affair; but neither may stop the other's write."""
+    pause, m = Pause(), np.zeros((2, 2))
+    row = m[0]
+
+    @np.jit
+    def fill(x):
+        row[:] = x
+
+    fill(1.0)
+
+    def f(x):
+        m[1] = x * 2
+        pause()
+        return m[1].sum()
+
+    with beside(lambda: getattr(np, transform)(f)(np.ones(2)), pause):
+        fill(5.0)
+        assert m.tolist() == [[5, 5], [0, 0]] and row.tolist() == [5, 5]
+    assert m[1].tolist() == [2, 2]
 
 
 def test_a_function_that_is_being_recorded_is_called_by_others():
@@ -238,6 +266,20 @@ def test_arrays_made_by_others_meanwhile():
     assert f(np.ones(3)).tolist() == [8, 8, 8]
 
 
+def test_buffers_made_by_others_meanwhile():
+    """They are new in each call, and no arrays from outside."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+
+        @np.jit
+        def f(x):
+            buffer = pool.submit(np.zeros, 2).result()
+            buffer += x
+            return buffer.copy()
+
+        assert [f(np.ones(2)).tolist() for _ in range(3)] == [[1, 1]] * 3
+        assert "other threads" in f.explain()
+
+
 def test_capturing_is_a_thread_s_own_affair():
     pause, x = Pause(), np.arange(3.0)
     recorded = []
@@ -313,6 +355,24 @@ def test_what_a_transformed_function_writes_comes_at_its_end(transform):
         copied = log + 1
     assert copied.tolist() == [1, 1, 1]
     assert log.tolist() == [0, 4, 6] and last.tolist() == [6]
+
+
+def test_what_was_there_before_until_all_is_put_back(monkeypatch):
+    """The transform has ended, and the arrays still hold its tracers."""
+    pause, log, return_home = Pause(), np.zeros(3), views._return_home
+
+    def slow_return(root, value):
+        pause()
+        return_home(root, value)
+
+    def f(x):
+        log[1:] = x[1:] * 2
+        return (log * log).sum()
+
+    monkeypatch.setattr(views, "_return_home", slow_return)
+    with beside(lambda: np.grad(f)(np.ones(3)), pause):
+        assert log.tolist() == [0, 0, 0] and type(payload(log)) is numpy.ndarray
+    assert log.tolist() == [0, 2, 2]
 
 
 def test_jit_waits_for_the_end_of_a_write_under_another_transform():
@@ -426,23 +486,29 @@ def test_large_results_share_no_memory(quick_switches):
     assert all(together(*[lambda k=k: work(k) for k in range(N)]))
 
 
-def test_surroundings_that_change(quick_switches):
-    """A container that a compiled function reads may grow in another thread."""
-    table, stop = {}, threading.Event()
+def test_surroundings_that_change():
+    """A container that a compiled function reads may grow while it is looked at; here the profiler makes it grow."""
+    table = {k: k for k in range(5)}
     f = np.jit(lambda x: x * table.get("scale", 2))
+    assert f(3.0) == 6
 
-    def grow():
-        for k in range(2000):
-            table[k] = k
-            if k % 50 == 0:
-                table.clear()
-        stop.set()
+    def grow(frame, event, arg):
+        if event == "call" and frame.f_code is closure._describe.__code__:
+            table[len(table)] = 0
 
-    def call():
-        while not stop.is_set():
-            assert f(3.0) == 6
+    sys.setprofile(grow)
+    try:
+        assert f(3.0) == 6
+    finally:
+        sys.setprofile(None)
+    assert len(table) > 10
 
-    together(grow, call, call)
+
+def test_a_compiled_function_that_makes_its_generator(quick_switches):
+    f = np.jit(lambda x: x + np.random.default_rng(7).random(3))
+    expected = numpy.random.default_rng(7).random(3).tolist()
+    results = together(*[lambda: [f(np.zeros(3)).tolist() for _ in range(50)] for _ in range(4)])
+    assert all(r == expected for found in results for r in found)
 
 
 def test_generators_draw_for_all(quick_switches):
@@ -542,6 +608,48 @@ assert len([e for e in gc.get_objects() if type(e) is engine.Engine]) == 1
 def test_first_use_in_many_threads(before, body, after):
     for _ in range(3):
         in_new_process(LOADING.format(before=before, body=body, after=after))
+
+
+def test_there_is_one_engine(monkeypatch):
+    """The code that an engine has made goes when it goes: a second one would be the end of the first."""
+    made = []
+
+    def slow_engine(*args):
+        made.append(args)
+        time.sleep(0.05)
+        return object()
+
+    monkeypatch.setattr(engine, "Engine", slow_engine)
+    monkeypatch.setattr(engine, "_engine", None)
+    first, second = together(engine.engine, engine.engine)
+    assert first is second and len(made) == 1
+
+
+def test_a_module_is_loaded_before_others_use_it(monkeypatch):
+    """A thread that asks for a module of NumPy's Python layer while another one executes it waits for all of it."""
+    pause, name = Pause(), "numpy.lib._twodim_base_impl"
+    monkeypatch.setattr(numpy_layer, "_modules", {})
+    monkeypatch.setattr(numpy_layer, "_code", lambda origin: "eye = 1\n_test_pause()\nlater = 2")
+    monkeypatch.setitem(numpy_layer.HELPERS, "_test_pause", pause)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with beside(lambda: numpy_layer.module(name).eye, pause):
+            other = pool.submit(lambda: vars(numpy_layer.module(name)).get("later"))
+            with pytest.raises(concurrent.futures.TimeoutError):
+                other.result(0.2)
+        assert other.result(SECONDS) == 2
+
+
+def test_modules_of_the_layer_are_single(monkeypatch):
+    barrier = threading.Barrier(2)
+
+    def slow_layer(name):
+        barrier.wait(SECONDS)
+        return types.ModuleType(name)
+
+    monkeypatch.setattr(numpy_layer, "_modules", {})
+    monkeypatch.setattr(numpy_layer, "Layer", slow_layer)
+    first, second = together(*[lambda: numpy_layer.module("numpy.lib._twodim_base_impl")] * 2)
+    assert first is second
 
 
 def test_importing_starts_nothing():

@@ -390,12 +390,19 @@ class Refuses:
     __array_ufunc__ = None
 
 
+class Converts:
+    """A foreign type that is an array when it is asked."""
+
+    def __array__(self, dtype=None, copy=None):
+        return numpy.array([1, 2, 3])
+
+
 FOREIGN = {
     "answers": lambda np, a: np.add(a(X), Answers())[1:],
     "answers reduce": lambda np, a: np.add.reduce(a(X), out=Answers())[1:],
     "silent": lambda np, a: type(outcome(lambda np, a: np.add(a(X), Silent()), np, a)[0]),
     "refuses": lambda np, a: np.add(a(X), Refuses()),
-    "converts": lambda np, a: np.add(a(Y), numpy.ma.array([1, 2, 3])),
+    "converts": lambda np, a: np.add(a(Y), Converts()),
 }
 
 

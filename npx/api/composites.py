@@ -6,11 +6,11 @@ from numpy._core import _multiarray_umath
 from npx import numpy_layer, routing
 from npx.api.indexing import where
 from npx.api.support import FUNCTIONS, array_operand, cast, concrete, edit, python_function, reshaped, stack
+from npx.array.interop import is_subclass
 from npx.array.ndarray import payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import ops
-from npx.overrides import is_subclass
 
 HOST = (numpy.ndarray, numpy.generic, bool, int, float, complex)
 

@@ -14,11 +14,11 @@ from npx.api.support import (
 )
 from npx.api.views import stand_ins
 from npx.array.calling import wrap_result
+from npx.array.interop import is_subclass
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of, type_key
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.registry import backend_for
-from npx.overrides import is_subclass
 
 
 @function("array")

@@ -1,13 +1,13 @@
 """Masked arrays: what NumPy's own `numpy.ma` reads of npx's, and the other way round.
 
-SciPy and matplotlib call functions of `numpy.ma`, which take npx's masked arrays for NumPy's (as their classes say). The
-one thing in which they differ is ``_baseclass``, the class of the data: NumPy has to be able to make a view of it.
+SciPy and matplotlib call functions of `numpy.ma`, which take npx's masked arrays for NumPy's, as their classes say. What
+these functions read of them has to be NumPy's: the mask, and the class of the data, of which they make views.
 """
 
 import numpy
 
 from npx.api.support import edit, python_function
-from npx.array.ndarray import ndarray
+from npx.array.ndarray import ndarray, payload
 
 
 @python_function("numpy.ma.core", "isMaskedArray")
@@ -20,6 +20,21 @@ def is_masked_array(x):
 def is_masked(x):
     """`numpy.ma.is_masked`."""
     return numpy.ma.is_masked(x)
+
+
+def _get_mask(self):
+    """The mask as NumPy's array; `mask` gives npx's."""
+    try:
+        return payload(vars(self)["_mask"])
+    except KeyError:
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute '_mask'") from None
+
+
+def _set_mask(self, mask):
+    vars(self)["_mask"] = mask
+
+
+python_function("numpy.ma.core", "MaskedArray._mask")(property(_get_mask, _set_mask))
 
 
 def _get_baseclass(self):

@@ -44,7 +44,7 @@ def is_array_like(x):
 
 
 def with_stand_ins(x, given, depth=0):
-    """`x` with stand-ins for such objects, in nested lists and tuples too; what they give goes into the list `given`."""
+    """`x` with stand-ins for such objects, in nested lists and tuples too; what they give goes into `given`, a list."""
     if type(x) in (list, tuple) and depth < _DEPTH:
         return type(x)(with_stand_ins(item, given, depth + 1) for item in x)
     if type(x) is numpy.ndarray and x.dtype == object:

@@ -65,9 +65,17 @@ cdef object place = None  # see `set_placement`
 
 
 def set_placement(function):
-    """Let ``function(array)`` give the npx array for a NumPy array that was made from no npx array; None: `wrap`."""
+    """Let ``function(array)`` give the npx array for a NumPy array that was made from no npx array; None: `wrap`.
+
+    Its attribute `where` is a function that names the place.
+    """
     global place
     place = function
+
+
+def placement():
+    """The name of the place where new arrays go now; None for the host."""
+    return None if place is None else place.where()
 
 
 # ------------------------------------------------------------------------------------------- calls on the C stack

@@ -43,6 +43,12 @@ def to_numpy(x, dtype=None, copy=None):
 TELL_APART = ("npx.", "jax.", "h5py.", "scipy.sparse.")
 
 
+def passes_for_numpy(x):
+    """Whether an array is in host memory, or traced in a way that lets its value be had."""
+    p = root_of(x).data_
+    return p.interpreter.captures if isinstance(p, Tracer) else isinstance(p, numpy.ndarray)
+
+
 def claimed_class(self):
     """The class that ``isinstance`` takes an array for: ``numpy.ndarray``, while it is in host memory.
 
@@ -50,10 +56,8 @@ def claimed_class(self):
     does not claim to be one: as a foreign array it is computed with and not converted. Under `jit`, where it can be
     converted, libraries shall take the way that they take without.
     """
-    p = root_of(self).data_
-    host = p.interpreter.captures if isinstance(p, Tracer) else isinstance(p, numpy.ndarray)
     asking = sys._getframe(1).f_globals.get("__name__", "")
-    return numpy.ndarray if host and not asking.startswith(TELL_APART) else type(self)
+    return numpy.ndarray if passes_for_numpy(self) and not asking.startswith(TELL_APART) else type(self)
 
 
 def method_to_numpy(self, dtype=None, copy=False):
@@ -69,6 +73,12 @@ def method_to_numpy(self, dtype=None, copy=False):
         Whether to copy in any case.
     """
     return to_numpy(self, dtype, copy or None)
+
+
+def is_subclass(x):
+    """Whether `x` is an array of a subclass with semantics of its own; those of a memmap are a plain array's."""
+    kind = type(x)
+    return issubclass(kind, numpy.ndarray) and kind is not numpy.ndarray and not issubclass(kind, numpy.memmap)
 
 
 def host_value(x, kind):
@@ -119,6 +129,8 @@ def array_function(self, func, types, args, kwargs):
         return numpy.empty(0).__array_function__(func, types, args, kwargs)  # raises
     if not all(issubclass(kind, ndarray) for kind in types):
         return NotImplemented
+    if not (func.__module__ or "").startswith("numpy"):  # of a package that lets its functions be overridden likewise
+        return getattr(func, "_implementation", func)(*args, **kwargs)
     call = upward.module("namespace").call
     result = call(func, _opened(args), {key: _opened(x) for key, x in kwargs.items()})
     return result if stack() or result is kwargs.get("out") else _bare(result)
@@ -135,7 +147,7 @@ def _bare(result):
 
 
 def _opened(x):
-    """An argument with lists in place of object arrays that hold npx arrays: NumPy asks what they hold, again and again."""
+    """An argument with lists in place of object arrays that hold npx arrays: NumPy would ask what they hold again."""
     if type(x) in (list, tuple):
         return type(x)(map(_opened, x))
     is_object = type(x) is numpy.ndarray and x.dtype == object and x.ndim
@@ -233,8 +245,8 @@ def to_device(self, device, /, *, stream=None):
 
 
 def pandas_priority(self):
-    """Who of two operands computes: pandas takes an array without dimensions for a list, where it is not NumPy's."""
-    return 0 if self.ndim else 5000
+    """Who of two operands computes: not pandas where it would lose a derivative, or take an array for a list."""
+    return 0 if self.ndim and passes_for_numpy(self) else 5000
 
 
 #: What pandas asks of arrays that are neither its own nor NumPy's. Ours are a NumPy array in a wrapper that `to_numpy`

@@ -71,7 +71,13 @@ def _method(name, general=None):
     return method
 
 
+def with_subclass(function, args, kwargs):
+    """Call a NumPy function with an array of a subclass where an argument is traced or on a device."""
+    return upward.module("overrides").with_subclass(function, args, kwargs)
+
+
 _view_as_it_is = _method("view")
+_view_of_subclass = make_wrapper(numpy.ndarray.view, with_subclass)
 
 
 def _view(self, *args, **kwargs):
@@ -82,13 +88,14 @@ def _view(self, *args, **kwargs):
     TypeError
         A subclass is asked for, and a transform that cannot give the array's value traces it.
     """
+    own = _view_as_it_is if type(self) is ndarray else _view_of_subclass
     if not any(isinstance(x, type) for x in (*args, *kwargs.values())):
-        return _view_as_it_is(self, *args, **kwargs)
+        return own(self, *args, **kwargs)
     args = [numpy.ndarray if x is ndarray else x for x in args]
     kwargs = {key: numpy.ndarray if x is ndarray else x for key, x in kwargs.items()}
     kinds = [x for x in (*args, *kwargs.values()) if isinstance(x, type) and issubclass(x, numpy.ndarray)]
     if type(self) is not ndarray or not kinds:
-        return _view_as_it_is(self, *args, **kwargs)
+        return own(self, *args, **kwargs)
     on_host = isinstance(read(self), numpy.ndarray)
     if kinds[-1] is not numpy.ndarray:
         return (lent(self) if on_host else interop.host_value(self, kinds[-1])).view(*args, **kwargs)
@@ -236,6 +243,7 @@ def members():
         "view": view,
         "to_device": interop.to_device,
         "to_numpy": interop.method_to_numpy,
+        "__module__": "npx",
         "__class__": property(interop.claimed_class, doc=interop.claimed_class.__doc__),
         "__jax_array__": interop.jax_array,
         **interop.PANDAS,

@@ -8,10 +8,8 @@ cimport cython
 cimport numpy as cnp
 from cpython.buffer cimport PyBUF_FORMAT, PyObject_GetBuffer
 from cpython.object cimport PyObject, PyTypeObject
-import importlib
 import operator
 import weakref
-from abc import ABCMeta
 
 import numpy
 
@@ -23,26 +21,22 @@ from npx.dispatch.loops cimport (
 )
 from npx.dispatch.loops import BINARY_OPS, UNARY_OPS
 from npx.array cimport pool
+from npx.array.basic_index cimport basic_index
 from npx.array.memory cimport protect
 
 cnp.import_array()
 
 cdef extern from "numpy/arrayobject.h":
     object PySequence_GetItem(object, Py_ssize_t)
-    object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
     object PyArray_ToScalar(void* data, cnp.ndarray arr)
     object PyArray_Transpose(cnp.ndarray, void*)
     bint PyDataType_REFCHK(cnp.dtype)
+    PyObject* PyDataType_METADATA(cnp.dtype)
 
 cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject*)
-    void Py_SET_TYPE(object, PyTypeObject*)
     void Py_INCREF(object)
     Py_ssize_t Py_REFCNT(object)
-    int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*)
-    void PyErr_Clear()
-    Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t*, Py_ssize_t*, Py_ssize_t)
-    long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
     tuple PyTuple_New(Py_ssize_t)
     PyObject* PyLong_FromSsize_t(Py_ssize_t) except NULL
     void PyTuple_SET_ITEM(tuple, Py_ssize_t, PyObject*)
@@ -133,85 +127,6 @@ cdef object view_of_host(ndarray x, object r):
         v.base_ = x if x.base_ is None else x.base_
         v.standard = x.standard
     return v
-
-
-cdef enum:
-    MOST_AXES = 8  # of the arrays that `_basic_index` takes and gives
-
-
-cdef object _basic_index(cnp.ndarray a, object k):
-    """``a[k]`` for a slice, None, an ellipsis or a tuple of them and ints; None where NumPy has to do it."""
-    cdef cnp.npy_intp dims[MOST_AXES]
-    cdef cnp.npy_intp strides[MOST_AXES]
-    cdef cnp.npy_intp extent, offset = 0
-    cdef Py_ssize_t i, stop, step, n = 1, place
-    cdef int axis = 0, ndim = a.ndim, left = 0, rest = ndim, until, overflow = 0
-    cdef bint several = type(k) is tuple, all_ints = True
-    cdef object item = k
-    if several:
-        n = len(<tuple>k)
-    if n + ndim > MOST_AXES:
-        return None
-    for place in range(n):  # the axes that an ellipsis stands for, or that come after the items
-        if several:
-            item = (<tuple>k)[place]
-        if item is not None and item is not Ellipsis:
-            rest -= 1
-    if rest < 0:
-        return None
-    for place in range(n):
-        if several:
-            item = (<tuple>k)[place]
-        if type(item) is int:
-            extent = cnp.PyArray_DIM(a, axis)
-            i = PyLong_AsLongLongAndOverflow(item, &overflow)
-            if i < 0:
-                i += extent
-            if overflow or not 0 <= i < extent:
-                return None
-            offset += i * cnp.PyArray_STRIDE(a, axis)
-            axis += 1
-            continue
-        all_ints = False
-        if type(item) is slice:
-            extent = cnp.PyArray_DIM(a, axis)
-            if PySlice_Unpack(item, &i, &stop, &step) < 0:
-                PyErr_Clear()  # NumPy looks at all items first: another one may be no index at all
-                return None
-            extent = PySlice_AdjustIndices(extent, &i, &stop, step)
-            if extent:
-                offset += i * cnp.PyArray_STRIDE(a, axis)
-            dims[left], strides[left] = extent, step * cnp.PyArray_STRIDE(a, axis)
-            axis += 1
-            left += 1
-        elif item is None:
-            dims[left], strides[left] = 1, 0
-            left += 1
-        elif item is Ellipsis and rest >= 0:
-            until = axis + rest
-            rest = -1  # no second one
-            while axis < until:
-                dims[left], strides[left] = cnp.PyArray_DIM(a, axis), cnp.PyArray_STRIDE(a, axis)
-                left += 1
-                axis += 1
-        else:
-            return None
-    if all_ints and axis == ndim:
-        return PyArray_ToScalar(cnp.PyArray_BYTES(a) + offset, a) if cnp.PyArray_TYPE(a) <= cnp.NPY_CDOUBLE else None
-    for axis in range(axis, ndim):
-        dims[left], strides[left] = cnp.PyArray_DIM(a, axis), cnp.PyArray_STRIDE(a, axis)
-        left += 1
-    return _memory_view(a, left, dims, strides, offset)
-
-
-cdef object _memory_view(cnp.ndarray a, int ndim, cnp.npy_intp* dims, cnp.npy_intp* strides, cnp.npy_intp offset):
-    """A NumPy array on the memory of `a`."""
-    cdef cnp.dtype descr = a.descr
-    Py_INCREF(descr)
-    r = PyArray_NewFromDescr(<PyTypeObject*>cnp.ndarray, descr, ndim, dims, strides, cnp.PyArray_BYTES(a) + offset,
-                             cnp.PyArray_FLAGS(a), NULL)
-    cnp.set_array_base(r, a)
-    return r
 
 
 cpdef object read(ndarray x):
@@ -421,37 +336,6 @@ cdef bint _set_host(cnp.ndarray a, object k, object value) except -1:
     return True
 
 
-cdef class _Items:
-    """Iterates over the first axis of an array."""
-
-    cdef ndarray array
-    cdef Py_ssize_t place
-
-    def __init__(self, array):
-        self.array = array
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        cdef cnp.ndarray a
-        cdef Py_ssize_t i = self.place
-        if self.array is None:
-            raise StopIteration
-        if i >= len(self.array):
-            self.array = None
-            raise StopIteration
-        self.place += 1
-        if is_plain(self.array):
-            a = <cnp.ndarray>self.array.data_
-            if a.ndim == 1 and cnp.PyArray_TYPE(a) <= cnp.NPY_CDOUBLE:
-                return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)
-        return self.array[i]
-
-    def __length_hint__(self):
-        return 0 if self.array is None else max(len(self.array) - self.place, 0)
-
-
 @cython.freelist(128)
 cdef class ndarray:
     """An array object represents a multidimensional, homogeneous array of fixed-size items.
@@ -554,7 +438,7 @@ cdef class ndarray:
             if a.ndim > 1:  # NumPy's sequence slot, past the parsing of an index
                 return view_of_host(self, PySequence_GetItem(a, i))
         elif type(k) is slice or type(k) is tuple or k is None or k is Ellipsis:
-            r = _basic_index(a, k)
+            r = basic_index(a, k)
             if r is not None:
                 return view_of_host(self, r)
         if type(k) is not slice:
@@ -595,7 +479,7 @@ cdef class ndarray:
     def __iter__(self):
         if slow.ndim_of(self.data_) == 0:
             raise TypeError("iteration over a 0-d array")
-        return _Items(self)
+        return slow.Items(self)
 
     def __contains__(self, value):
         return slow.contains(self, value)
@@ -616,9 +500,16 @@ cdef class ndarray:
         return slow.to_numpy(self, dtype, copy)
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
-        host = slow.to_numpy(self)
+        cdef cnp.dtype descr
+        if is_plain(self):
+            host = self.data_
+            protect(host)  # the receiver may write into it
+        else:
+            host = slow.to_numpy(self)
         if flags & PyBUF_FORMAT:
-            slow.check_buffer(host)
+            descr = (<cnp.ndarray>host).descr
+            if descr.type_num > cnp.NPY_CLONGDOUBLE or PyDataType_METADATA(descr) != NULL:
+                slow.check_buffer(host)
         PyObject_GetBuffer(host, buffer, flags)
         if host is self.data_ and vouch(self, host):
             buffer.obj = self
@@ -676,49 +567,3 @@ cdef class ndarray:
         if is_plain(self):
             return view_of_host(self, PyArray_Transpose(<cnp.ndarray>self.data_, NULL))
         return self.transpose()
-
-
-# ------------------------------------------------------------------------------------------- the class, completed
-cdef dict _unbound = {}  # name -> what the class gives for it: a member that takes NumPy's arrays too
-cdef object _unbound_names = frozenset(vars(numpy.ndarray)) - {"__doc__", "__hash__", "__class_getitem__"} | {"__init__"}
-
-
-class NDArrayMeta(ABCMeta):
-    """The class of `ndarray`, for which NumPy's arrays count as instances and subclasses are made by another module.
-
-    It derives from `ABCMeta`, so that a subclass can have abstract base classes too.
-    """
-
-    __slots__ = ()
-
-    def __new__(meta, name, bases, namespace, **keywords):
-        return importlib.import_module("npx.array.subclass").make_class(meta, name, bases, namespace, keywords)
-
-    def __getattribute__(cls, name):
-        if cls is ndarray and name in _unbound_names:
-            found = _unbound.get(name)
-            if found is None:
-                own = (<dict>(<PyTypeObject*>ndarray).tp_dict).get(name)
-                found = _unbound[name] = importlib.import_module("npx.array.subclass").unbound(name, own)
-            return found
-        return type.__getattribute__(cls, name)
-
-    def __dir__(cls):
-        return dir(numpy.ndarray) if cls is ndarray else type.__dir__(cls)
-
-    def __instancecheck__(cls, instance):
-        if type.__instancecheck__(cls, instance):
-            return True
-        also = numpy.ndarray if cls is ndarray else (<object>cls).__dict__.get("_npx_stands_for")
-        return ABCMeta.__instancecheck__(cls, instance) if also is None else isinstance(instance, also)
-
-    def __subclasscheck__(cls, subclass):
-        if type.__subclasscheck__(cls, subclass):
-            return True
-        also = numpy.ndarray if cls is ndarray else (<object>cls).__dict__.get("_npx_stands_for")
-        return ABCMeta.__subclasscheck__(cls, subclass) if also is None else issubclass(subclass, also)
-
-
-# A cdef class cannot name a metaclass; NDArrayMeta adds no state to `type`, so the swap is sound.
-Py_INCREF(NDArrayMeta)
-Py_SET_TYPE(ndarray, <PyTypeObject*>NDArrayMeta)

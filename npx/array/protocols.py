@@ -1,8 +1,8 @@
 """What npx arrays give to Python's and NumPy's protocols for sharing memory.
 
-`numpy.asarray` asks an object for a buffer, then for ``__array_struct__``, ``__array_interface__`` and ``__array__``, and
-takes the first that is there. A buffer loses units, field offsets or titles of some dtypes, or cannot describe the dtype
-at all; such arrays refuse to give one, and NumPy finds their dtype in ``__array_struct__``.
+`numpy.asarray` asks an object for a buffer, then for ``__array_struct__``, ``__array_interface__`` and ``__array__``,
+and takes the first that is there. A buffer loses units, field offsets or titles of some dtypes, or cannot describe the
+dtype at all; such arrays refuse to give one, and NumPy finds their dtype in ``__array_struct__``.
 """
 
 import functools

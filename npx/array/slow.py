@@ -11,10 +11,10 @@ import weakref
 
 import numpy
 
-from npx.array import array_likes
+from npx.array import array_likes, standard
 from npx.array import ndarray as core
-from npx.array import standard
 from npx.array.interop import to_numpy
+from npx.array.items import Items
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.protocols import check_buffer
@@ -26,7 +26,7 @@ from npx.dispatch.abstract import Slice
 from npx.dispatch.interpreter import Tracer, stack
 from npx.dispatch.registry import op
 
-__all__ = ["captured", "check_buffer", "read", "standard", "to_numpy"]  # the class calls them through this module
+__all__ = ["Items", "captured", "check_buffer", "read", "standard", "to_numpy"]  # the class calls them through this module
 
 HOST_SCALARS = (numpy.generic, int, float, complex, bool)
 
@@ -125,8 +125,8 @@ def _by_foreign(function, left, right):
 
     It meets a NumPy array, a class that libraries look for, unless its module uses npx.
     """
-    p, q = (read(x) if isinstance(x, ndarray) else x for x in (left, right))
-    foreign = right if isinstance(left, ndarray) else left
+    p, q = (read(x) if type(x) is ndarray else x for x in (left, right))
+    foreign = right if type(left) is ndarray else left
     if stack() or isinstance(p, Tracer) or isinstance(q, Tracer) or "npx" in used_by(type(foreign)):
         return NotImplemented
     return function(p, q)
@@ -368,7 +368,8 @@ def resize(x, shape, refcheck, references):
     own = 3 + (x.exported is p)  # the holder, this frame, the call
     shared = references > 3 or sys.getrefcount(p) > own or x.base_ is not None or weakref.getweakrefcount(x)
     protect_memory(p)
-    p.resize(*map(payload, shape), refcheck=operator.index(refcheck) and bool(shared))  # to NumPy p itself is always shared
+    refcheck = operator.index(refcheck) and bool(shared)  # to NumPy p itself is always shared
+    p.resize(*map(payload, shape), refcheck=refcheck)
 
 
 core.install(sys.modules[__name__], importlib.import_module("npx.array.methods").members())

@@ -13,7 +13,7 @@ import numpy
 
 from npx.array import interop, upward
 from npx.array.calling import make_wrapper, wrap_result
-from npx.array.methods import same_wrapper, written_by
+from npx.array.methods import same_wrapper, with_subclass, written_by
 from npx.array.methods import view as npx_view
 from npx.array.ndarray import ndarray, wrap
 from npx.array.ufunc import array_wrap, lookup, ufunc
@@ -124,15 +124,10 @@ def _with_host_bases(bases, needed):
 
 
 # ------------------------------------------------------------------------------------------------------ the bases
-def _through_host(function, args, kwargs):
-    """Call a NumPy function where an argument is traced or on a device: under `jit` with its value."""
-    return upward.module("overrides").with_subclass(function, args, kwargs)
-
-
 def _host_method(name):
     """A method of ``numpy.ndarray`` that takes and gives npx arrays."""
     original = getattr(numpy.ndarray, name)
-    return functools.update_wrapper(make_wrapper(original, _through_host, written_by(name)), original)
+    return functools.update_wrapper(make_wrapper(original, with_subclass, written_by(name)), original)
 
 
 class HostSubclass(numpy.ndarray, metaclass=NDArrayMeta):
@@ -149,7 +144,7 @@ class HostSubclass(numpy.ndarray, metaclass=NDArrayMeta):
             locals()[_name] = _host_method(_name) if is_method else _value
     del _name, _value, is_method
 
-    _host_new = staticmethod(make_wrapper(numpy.ndarray.__new__, _through_host))
+    _host_new = staticmethod(make_wrapper(numpy.ndarray.__new__, with_subclass))
 
     def __new__(cls, *args, **kwargs):
         return cls._host_new(cls, *args, **kwargs)
@@ -214,7 +209,7 @@ def unbound(name, own):
 
 
 def _method(own, theirs, host=None):
-    host = host or make_wrapper(theirs, _through_host, written_by(theirs.__name__))
+    host = host or make_wrapper(theirs, with_subclass, written_by(theirs.__name__))
 
     def method(self, /, *args, **kwargs):
         if type(self) is ndarray and own is not None:
@@ -237,7 +232,7 @@ def _attribute(own, theirs):
 
 
 def _new(own):
-    host = make_wrapper(numpy.ndarray.__new__, _through_host)
+    host = make_wrapper(numpy.ndarray.__new__, with_subclass)
 
     def __new__(cls, *args, **kwargs):
         """Create an array of the class; see `numpy.ndarray`."""

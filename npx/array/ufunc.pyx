@@ -187,6 +187,8 @@ def _forwarded(name, original):
 
 add_members(ufunc, {name: _forwarded(name, member) for name, member in vars(numpy.ufunc).items()
                     if not name.startswith("_") and name not in vars(ufunc)})
+for _name in vars(ufunc).keys() & vars(numpy.ufunc).keys():
+    with_signature(vars(ufunc)[_name], vars(numpy.ufunc)[_name])
 
 
 class UfuncMeta(type):
@@ -276,7 +278,7 @@ cdef object any_arguments(ufunc self, str method, PyObject* const* args, Py_ssiz
     if total > MOST:
         raise TypeError(f"{self.numpy.__name__}() got too many arguments")
     for i in range(total):
-        if is_foreign(<object>args[i]) and (i < n or names[i - n] == "out"):
+        if is_foreign(<object>args[i]) and (i < n or names[i - n] in ("out", "where")):
             return override(self, method or "__call__", *by_name(args, n, names))
     for i in range(total):
         p = host_payload(<object>args[i])

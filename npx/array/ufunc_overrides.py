@@ -56,10 +56,10 @@ def override(ufunc, method, args, kwargs):
     args, kwargs : tuple, dict
     """
     args = [_stand_in(x, ufunc) for x in args]
-    if "out" in kwargs:
-        out = kwargs["out"]
-        out = tuple(_stand_in(x, ufunc) for x in out) if type(out) is tuple else _stand_in(out, ufunc)
-        kwargs = {**kwargs, "out": out}
+    for name in kwargs.keys() & {"out", "where"}:
+        x = kwargs[name]
+        x = tuple(_stand_in(item, ufunc) for item in x) if type(x) is tuple else _stand_in(x, ufunc)
+        kwargs = {**kwargs, name: x}
     return getattr(ufunc.numpy, method)(*args, **kwargs)
 
 
@@ -129,7 +129,8 @@ class _Converted(_Operand):
     def __getattr__(self, name):
         if name not in ("__array_priority__", "__array_wrap__"):
             raise AttributeError(name)
-        return getattr(self.operand, name) if name == "__array_priority__" else self._wrap
+        found = getattr(self.operand, name)
+        return found if name == "__array_priority__" else self._wrap
 
     def _wrap(self, array, context=None, *rest):
         if context is not None:

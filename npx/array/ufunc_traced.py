@@ -55,8 +55,8 @@ def operand(x):
     p = payload(x)
     if isinstance(p, (Tracer, numpy.ndarray, numpy.generic, *SCALAR_TYPES)) or is_payload(p):
         return p
-    given = arrays(p)
-    return numpy.asarray(p) if given is p else payload(given)
+    p = payload(arrays(p))
+    return p if isinstance(p, (Tracer, numpy.ndarray)) or is_payload(p) else numpy.asarray(p)
 
 
 def strong(inputs):
@@ -153,14 +153,16 @@ def as_array(p):
 
 
 # ---------------------------------------------------------------------------------------------------------- the op
-_ops = {}  # NumPy's ufunc, or a bound method of one -> its op
-
-
 def op_of(function):
     """The op that a NumPy ufunc, or a bound method of one, is the specification of; None if there is none."""
-    if not _ops:
-        _ops.update((op.spec, op) for op in registry.OPS.values() if isinstance(_owner(op.spec), numpy.ufunc))
-    return _ops.get(function)
+    return _ops().get(function)
+
+
+@functools.cache
+def _ops():
+    """NumPy's ufunc, or a bound method of one -> its op."""
+    registry.declare_all()
+    return {op.spec: op for op in list(registry.OPS.values()) if isinstance(_owner(op.spec), numpy.ufunc)}
 
 
 def _owner(spec):

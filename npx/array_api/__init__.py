@@ -7,7 +7,7 @@ standard contradicts NumPy. All of them return arrays where NumPy returns scalar
 
 import npx
 from npx.array_api import fft, linalg, rules
-from npx.array_api.following import publish
+from npx.array_api.following import following, publish
 from npx.namespace_info import __array_api_version__, __array_namespace_info__
 
 #: what is npx's own, and NumPy's
@@ -45,6 +45,16 @@ for _name in (*CONSTANTS, *DTYPES, *QUESTIONS):
     globals()[_name] = getattr(rules, _name, None) or getattr(npx, _name)
 
 __all__ = sorted((*CONSTANTS, *DTYPES, *QUESTIONS, *FUNCTIONS, "fft", "linalg"))
+
+
+def __getattr__(name):
+    """What the standard lacks: libraries look in this namespace for the rest of NumPy, too."""
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(npx, name)
+    value = following(value) if callable(value) and not isinstance(value, type) else value
+    globals()[name] = value
+    return value
 
 
 def __dir__():

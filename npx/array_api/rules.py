@@ -60,6 +60,16 @@ def argsort(x, /, *, axis=-1, descending=False, stable=True):
     return npx.argsort(x, axis=axis, descending=descending, stable=stable)
 
 
+def unique_values(x, /):
+    """The unique elements of `x` in ascending order, as `unique_inverse` has them: libraries combine the two."""
+    return npx.unique(x, equal_nan=False)
+
+
+def take_along_axis(x, indices, /, *, axis=-1):
+    """The elements of `x` at `indices` along an axis, by default the last, which older NumPy wants to be told."""
+    return npx.take_along_axis(x, indices, axis=axis)
+
+
 # ------------------------------------------------------------------------------------------------------ data types
 @dataclasses.dataclass(frozen=True)
 class FloatInfo:

@@ -73,8 +73,8 @@ class HostCall:
             type(other) is HostCall
             and self.function == other.function
             and self.names == other.names
-            and _equal(self.args, other.args)
-            and _equal(tuple(self.fixed.items()), tuple(other.fixed.items()))
+            and equal(self.args, other.args)
+            and equal(tuple(self.fixed.items()), tuple(other.fixed.items()))
         )
 
     def __hash__(self):
@@ -160,9 +160,10 @@ def _as_scalar(operand):
     return operand[()] if isinstance(operand, numpy.ndarray) and operand.ndim == 0 else operand
 
 
-def _equal(a, b):
+def equal(a, b):
+    """Whether two arguments of calls are equal: objects, arrays, tuples of these."""
     if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(map(_equal, a, b))
+        return len(a) == len(b) and all(map(equal, a, b))
     if isinstance(a, numpy.ndarray) or isinstance(b, numpy.ndarray):
         return numpy.array_equal(a, b)
     return a is b or a == b

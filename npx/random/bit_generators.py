@@ -1,5 +1,6 @@
 """NumPy's bit generators and seed sequences, as classes that take and give npx arrays."""
 
+import contextlib
 import inspect
 
 import numpy
@@ -56,7 +57,7 @@ class SeedSequence(numpy.random.SeedSequence, metaclass=StandsFor, stands_for=nu
         super().__init__(host(entropy), **given)
 
     def spawn(self, n_children):
-        leave_to_python("SeedSequence.spawn")
+        leave_to_python("SeedSequence.spawn", differs=True)
         return [SeedSequence(**child.state) for child in super().spawn(n_children)]
 
     spawn.__doc__ = numpy.random.SeedSequence.spawn.__doc__
@@ -94,24 +95,22 @@ def _host_seeds(seed):
 
 
 # --------------------------------------------------------------------------------------------------- bit generators
-def _state_after(cls, arguments):
+def _state_after(cls, args, kwargs):
     """The state of a bit generator of NumPy that was made with these arguments."""
-    return cls(**arguments).state
+    return cls(*args, **dict(kwargs)).state
 
 
 def _members(real):
     """The members of the class of npx that stands for a class of bit generators."""
-    signature = inspect.signature(real)
 
-    def __init__(self, *args, **kwargs):
-        given = {key: x for key, x in host(signature.bind(*args, **kwargs).arguments).items() if x is not None}
-        if "seed" in given:
-            given["seed"] = _host_seeds(given["seed"])
-        origin = (_state_after, real, given)
-        if "key" not in given:
-            given = {"seed": _host_seeds(None), **given}
-        real.__init__(self, **given)
-        self.hidden = State(self, lambda: real.state.__get__(self), lambda x: real.state.__set__(self, x), origin)
+    def __init__(self, seed=None, *args, **kwargs):
+        args, kwargs = host(args), host(kwargs)  # those of Philox: a counter and a key
+        is_keyed = kwargs.get("key") is not None or (len(args) > 1 and args[1] is not None)
+        seeds = None if seed is None and is_keyed else _host_seeds(host(seed))
+        real.__init__(self, seeds, *args, **kwargs)
+        origin = (_state_after, real, (None if seed is None else seeds, *args), tuple(kwargs.items()))
+        read, write = lambda: real.state.__get__(self), lambda x: real.state.__set__(self, x)
+        self.hidden = State(self, read, write, origin, is_seeded=seed is not None or is_keyed)
 
     def get_state(self):
         leave_to_python(f"the state of a {type(self).__name__}")
@@ -148,6 +147,8 @@ def _members(real):
     }
     members.update((name, _changing(real, name)) for name in public_methods(real))
     members["random_raw"] = make_method(real.random_raw, route)
+    with contextlib.suppress(ValueError):  # older NumPy gives none
+        members["__signature__"] = inspect.signature(real)
     return members
 
 
@@ -156,7 +157,7 @@ def _changing(real, name):
     method = _giving_arrays(real, name)
 
     def changing(self, *args, **kwargs):
-        leave_to_python(f"{type(self).__name__}.{name}")
+        leave_to_python(f"{type(self).__name__}.{name}", differs=name != "jumped")
         return method(self, *args, **kwargs)
 
     changing.__name__, changing.__qualname__, changing.__doc__ = method.__name__, method.__qualname__, method.__doc__

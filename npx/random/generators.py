@@ -44,7 +44,7 @@ class Generator(numpy.random.Generator, metaclass=StandsFor, stands_for=numpy.ra
         self._direct = None if may_be_elsewhere else self._plain
 
     def spawn(self, n_children):
-        leave_to_python("Generator.spawn")
+        leave_to_python("Generator.spawn", differs=True)
         return [type(self)(child, device=self._device) for child in self.bit_generator.spawn(n_children)]
 
     spawn.__doc__ = numpy.random.Generator.spawn.__doc__
@@ -68,11 +68,12 @@ class RandomState(numpy.random.RandomState, metaclass=StandsFor, stands_for=nump
     vars().update(_methods(numpy.random.RandomState))
 
     def __init__(self, seed=None):
-        self._stand_for(numpy.random.RandomState(host(seed)), (_state_of_random_state, host(seed)))
+        plain = numpy.random.RandomState(host(seed))
+        self._stand_for(plain, (_state_of_random_state, host(seed)), seed is not None)
 
-    def _stand_for(self, plain, origin=None):
+    def _stand_for(self, plain, origin=None, is_seeded=True):
         super().__init__(plain._bit_generator)
-        self.adopt(State(plain, lambda: plain.get_state(legacy=False), plain.set_state, origin))
+        self.adopt(State(plain, lambda: plain.get_state(legacy=False), plain.set_state, origin, is_seeded))
 
     def adopt(self, hidden):
         """Draw from another of NumPy's generators from now on."""

@@ -15,9 +15,13 @@ from npx import devices
 from npx.array.ndarray import ndarray, payload, wrap
 from npx.dispatch.debug import count_round_trip
 from npx.dispatch.payloads import reshape
-from npx.dispatch.registry import backend_named, place
+from npx.dispatch.registry import place
+from npx.ops.effects import HostCall
 
 from . import philox
+
+#: elements from which on a compiled function computes the words itself, and does not ask the host for the numbers
+LARGE = 2**15
 
 NUMBERS, WHOLE = (int, float, numpy.integer, numpy.floating), (int, numpy.integer)
 
@@ -32,14 +36,12 @@ def target(generator):
 
 def draw(generator, method, now, args, kwargs):
     """The result of a drawing method while no transform is concerned."""
-    device = target(generator)
-    if device != devices.HOST:
-        draw_there = METHODS.get(method.__name__)
-        if draw_there is not None and isinstance(generator.hidden.owner, numpy.random.Philox):
-            with generator.hidden.owner.lock:
-                drawn = draw_there(Place(device, generator.hidden), *args, **kwargs)
-            if drawn is not None:
-                return drawn
+    draw_there = METHODS.get(method.__name__)
+    if draw_there is not None and _draws_there(generator):
+        with generator.hidden.owner.lock:
+            drawn = draw_there(Place(target(generator), generator.hidden), *args, **kwargs)
+        if drawn is not None:
+            return drawn
     return placed(generator, now(generator._plain, *args, **kwargs), method.__name__)
 
 
@@ -85,16 +87,17 @@ def _on_device(device):
 
 
 class Place:
-    """Where numbers are to be born, and where the bit generator stands.
+    """Where numbers are to be born.
 
     Parameters
     ----------
     device : str
     hidden : npx.random.states.State
+        Of a bit generator of class Philox.
     """
 
     def __init__(self, device, hidden):
-        self.backend, self.device, self.position = backend_named(device), device, philox.Position(hidden)
+        self.device, self.position = device, philox.Position(hidden)
 
     def put(self, array):
         """A NumPy array as a payload here."""
@@ -103,31 +106,92 @@ class Place:
     def draw(self, function, n, bits, *static, limits=None):
         """A function of `philox`, of `n` words of a number of bits."""
         words = self.put(self.position.words)
-        blocks = philox.run(philox.blocks, (words,), philox.blocks_for(n, bits))
-        (drawn,) = philox.run(philox.in_order, blocks)
+        (drawn,) = philox.run(philox.blocks, (words,), philox.blocks_for(n, bits))
         limits = () if limits is None else (self.put(limits),)
         return philox.run(function, (drawn, words, *limits), *static)
 
-    def advance(self, words, bits):
-        """Note that words of a number of bits have been drawn."""
-        if bits == 64:
-            self.position.advance(whole=words)
-        else:
-            self.position.advance(half=-(-words // (32 // bits)))
+    def advance(self, n, bits):
+        """Note that `n` words of a number of bits have been drawn."""
+        self.position.advance(n, bits)
 
 
-def _size(size, where):
-    """A size as a shape; None where NumPy is to draw: a scalar or nothing, or from a state that was made by hand."""
+class InGraph:
+    """Where numbers are to be born in a function that is being recorded, from the operand that the host gives.
+
+    Parameters
+    ----------
+    recording : Recorder
+    hidden : npx.random.states.State
+    """
+
+    def __init__(self, recording, hidden):
+        self.recording, self.hidden = recording, hidden
+
+    def draw(self, function, n, bits, *static, limits=None):
+        """As `Place.draw`; and the words count as drawn."""
+        call = HostCall(TakeWords(self.hidden, n, bits))
+        words = self.recording.host_call(call, (), self.hidden)
+        drawn = philox.blocks(words, philox.blocks_for(n, bits))
+        outs = function(drawn, words, *([] if limits is None else [limits]), *static)
+        return outs if isinstance(outs, tuple) else (outs,)
+
+    def advance(self, n, bits):
+        """It is done."""
+
+
+class TakeWords:
+    """Gives what `philox` needs for words of a number of bits, and puts the bit generator behind them."""
+
+    def __init__(self, *what):
+        self.what = what
+
+    def __call__(self):
+        hidden, n, bits = self.what
+        position = philox.Position(hidden)
+        position.advance(n, bits)
+        return position.words
+
+    def __eq__(self, other):
+        return type(other) is TakeWords and self.what == other.what
+
+    def __hash__(self):
+        return hash(self.what)
+
+
+def in_graph(generator, method, fixed, recording):
+    """The payload of a large draw as ops of the graph that is being recorded; None where the host draws.
+
+    Parameters
+    ----------
+    generator : object
+    method : callable
+    fixed : dict
+        Its arguments.
+    recording : Recorder
+    """
+    make, size = METHODS.get(method.__name__), _size(fixed.get("size"))
+    if make is None or size is None or math.prod(size) < LARGE or not _draws_there(generator):
+        return None
+    made = make(InGraph(recording, generator.hidden), **fixed)
+    return None if made is None else payload(made)
+
+
+def _draws_there(generator):
+    return target(generator) != devices.HOST and isinstance(generator.hidden.owner, numpy.random.Philox)
+
+
+def _size(size):
+    """A size as a shape; None where NumPy is to draw a scalar, or nothing."""
     try:
         shape = tuple(map(operator.index, size)) if isinstance(size, (tuple, list)) else (operator.index(size),)
     except TypeError:
         return None
-    return shape if min(shape, default=0) > 0 and where.position.is_regular() else None
+    return shape if min(shape, default=0) > 0 else None
 
 
 # The functions below give None where NumPy is to draw, or to refuse the arguments.
 def _random(where, size=None, dtype=numpy.float64, out=None):
-    shape, bits = _size(size, where), {numpy.float64: 64, numpy.float32: 32}.get(numpy.dtype(dtype).type)
+    shape, bits = _size(size), {numpy.float64: 64, numpy.float32: 32}.get(numpy.dtype(dtype).type)
     if shape is None or bits is None or out is not None:
         return None
     n = math.prod(shape)
@@ -139,12 +203,12 @@ def _random(where, size=None, dtype=numpy.float64, out=None):
 def _uniform(where, low=0.0, high=1.0, size=None):
     if not (isinstance(low, NUMBERS) and isinstance(high, NUMBERS)) or not 0 <= float(high) - float(low) < math.inf:
         return None
-    drawn = _random(where, size)
+    drawn = None if isinstance(where, InGraph) else _random(where, size)  # a compiler would fuse product and sum
     return None if drawn is None else drawn * (float(high) - float(low)) + float(low)
 
 
 def _random_raw(where, size=None, output=True):
-    shape = _size(size, where)
+    shape = _size(size)
     if shape is None or not output:
         return None
     n = math.prod(shape)
@@ -156,7 +220,7 @@ def _random_raw(where, size=None, output=True):
 def _integers(where, low, high=None, size=None, dtype=numpy.int64, endpoint=False):
     if high is None:
         low, high = 0, low
-    dtype, shape = numpy.dtype(dtype), _size(size, where)
+    dtype, shape = numpy.dtype(dtype), _size(size)
     if shape is None or dtype not in BITS or not (isinstance(low, WHOLE) and isinstance(high, WHOLE)):
         return None
     low, span = int(low), int(high) - int(low) + bool(endpoint)
@@ -170,6 +234,8 @@ def _integers(where, low, high=None, size=None, dtype=numpy.int64, endpoint=Fals
         shift = bits + 1 - span.bit_length()
         (drawn,) = where.draw(philox.integers_of_all_bits, n, bits, n, bits, shift, dtype, limits=limits)
         where.advance(n, bits)
+    elif isinstance(where, InGraph):
+        return None  # how many words it takes is not known
     else:
         drawn = _some_of(where, limits, n, bits, threshold / 2**bits, dtype)
     return wrap(reshape(drawn, shape))
@@ -181,7 +247,7 @@ def _some_of(where, limits, n, bits, refused, dtype):
     m = math.ceil(expected + 8 * math.sqrt(expected * refused) + 8)
     while True:
         drawn, taken = where.draw(philox.integers, m, bits, n, m, bits, dtype, limits=limits)
-        taken = int(where.backend.to_host(taken))
+        taken = int(wrap(taken))
         if taken <= m:
             where.advance(taken, bits)
             return drawn

@@ -12,7 +12,7 @@ import functools
 import numpy
 
 import npx.ops  # noqa: F401  declares the ops
-from npx.dispatch.abstract import Aval, Hole, aval_of
+from npx.dispatch.abstract import Aval, Hole, Slice, aval_of
 from npx.dispatch.graph import evaluate
 from npx.dispatch.payloads import ops, reshape
 from npx.dispatch.registry import backend_for
@@ -24,10 +24,13 @@ FACTORS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 MASK_32, MASK_64 = 2**32 - 1, 2**64 - 1
 
-#: where the parts of `Position.words` are: the counter of the first block, the keys of the rounds, ...
-COUNTER, KEYS = 0, 4
-#: ... the place of the first word in the first block, the half word that is left from before, and whether there is one
-FIRST, LEFT, HAS_LEFT = KEYS + 2 * ROUNDS, KEYS + 2 * ROUNDS + 1, KEYS + 2 * ROUNDS + 2
+#: where the parts of `Position.words` begin: the counter of the first block, the keys of the rounds, ...
+COUNTER, KEYS = 0, BLOCK
+#: ... NumPy's last block, of which words are left (it may have been set by hand), the place of the first one, ...
+BUFFER = KEYS + 2 * ROUNDS
+FIRST = BUFFER + BLOCK
+#: ... the half word that is left, and whether there is one
+LEFT, HAS_LEFT = FIRST + 1, FIRST + 2
 
 
 def u64(number):
@@ -65,7 +68,7 @@ def _at(x, *index):
 
 
 def blocks(words, n):
-    """The words of `n` blocks.
+    """The words of `n` blocks, in order.
 
     Parameters
     ----------
@@ -75,9 +78,8 @@ def blocks(words, n):
 
     Returns
     -------
-    tuple of payload
-        The first words of all blocks, the second ones, and so on, in uint64. They are put in order in a program of its
-        own (`in_order`): XLA would compute them anew for each place.
+    payload
+        Of shape ``(4 * n,)`` and dtype uint64.
     """
     start = [_at(words, COUNTER + k) for k in range(BLOCK)]
     counter = [start[0] + numpy.arange(n, dtype=U64)]
@@ -89,13 +91,12 @@ def blocks(words, n):
         key = [_at(words, KEYS + 2 * r + k) for k in range(2)]
         (high_a, low_a), (high_c, low_c) = wide_product(a, halves(FACTORS[0])), wide_product(c, halves(FACTORS[1]))
         a, b, c, d = high_c ^ b ^ key[0], low_c, high_a ^ d ^ key[1], low_a
-    return a, b, c, d
-
-
-def in_order(*blocks):
-    """The words of blocks as the generator gives them."""
-    n = blocks[0].shape[0]
-    return reshape(ops.concatenate(*(reshape(x, (n, 1)) for x in blocks), axis=1), (BLOCK * n,))
+    in_order = numpy.zeros((n, BLOCK), U64)
+    for k, x in enumerate((a, b, c, d)):  # written one by one: XLA would compute a concatenation anew for each reader
+        in_order = ops.setitem(in_order, x, index=(Slice(), k))
+    buffer = ops.getitem(words, index=(Slice(BUFFER, BUFFER + BLOCK, 1),))
+    first = ops.where(ops.not_equal(_at(words, FIRST), u64(0)), buffer, _at(in_order, 0, Slice()))
+    return reshape(ops.setitem(in_order, first, index=(0, Slice())), (BLOCK * n,))
 
 
 def _gather(x, places):
@@ -245,25 +246,14 @@ class Position:
         keys = [(_step(state["state"]["key"], r)) for r in range(ROUNDS)]
         head = _digits(counter if left else counter + 1)
         has_left = int(state["has_uint32"])
-        self.words = numpy.array([*head, *(k for key in keys for k in key), first, state["uinteger"], has_left], U64)
+        parts = [head, *keys, state["buffer"].tolist(), [first, state["uinteger"], has_left]]
+        self.words = numpy.array([word for part in parts for word in part], U64)
 
-    def is_regular(self):
-        """Whether the words that are still to come are those of the counter: the state may have been set by hand."""
-        position = self.state["buffer_pos"]
-        if position == BLOCK:
-            return True
-        before = numpy.array(_digits(_number(self.state["state"]["counter"]) - 1), U64)
-        key = {"counter": before, "key": self.state["state"]["key"]}
-        again = numpy.random.Philox(0)
-        again.state = {**self.state, "bit_generator": "Philox", "state": key, "buffer_pos": BLOCK}
-        return 0 < position < BLOCK and numpy.array_equal(again.random_raw(BLOCK), self.state["buffer"])
-
-    def advance(self, whole=0, half=0):
-        """Put the generator where it is after a number of whole words and then of half words has been drawn."""
-        half_left, state = int(self.state["has_uint32"]), self.hidden.state
-        fresh = max(half - half_left, 0)
-        whole += -(-fresh // 2)
-        self._skip(whole)
+    def advance(self, n, bits):
+        """Put the generator where it is after `n` words of a number of bits have been drawn."""
+        half = 0 if bits == 64 else -(-n // (32 // bits))
+        fresh = max(half - int(self.state["has_uint32"]), 0)
+        self._skip(n if bits == 64 else -(-fresh // 2))
         state = self.hidden.state
         if half:
             state["has_uint32"] = fresh % 2

@@ -155,9 +155,13 @@ class Draw:
 
     def perform(self, call, operands=None):
         """The payload that a host call gives, by default on the operands of this draw: drawn now, or recorded."""
-        operands = self.operands.values() if operands is None else operands
-        if recorder() is not None:
+        operands, recording = self.operands.values() if operands is None else operands, recorder()
+        if recording is not None:
             on_device.anchor(self.generator)
+            if not operands and not self.varied and self.out is None and draws.only_recorded():
+                p = on_device.in_graph(self.generator, self.method, self.fixed, recording)
+                if p is not None:
+                    return p
         return draws.perform(call, operands, self.generator.hidden, on_device.put(self.generator, self.name))
 
     def deliver(self, p):
@@ -252,11 +256,13 @@ def seed(generator, function, value):
         The seed.
     """
     recording = recorder()
-    if recording is not None:
+    if draws.repeats():  # it has been seeded
+        pass
+    elif recording is not None:
         p = payload(value)
         traced = isinstance(p, Tracer) and p.interpreter is recording
         call = HostCall(Seeding(function), () if traced else (host(value),), names=("seed",) if traced else ())
         recording.host_call(call, [p] if traced else [], generator.hidden)
-    elif not draws.repeats():
+    else:
         function(host(value))
-    generator.hidden.touch()
+    generator.hidden.touch(value is not None)

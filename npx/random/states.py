@@ -35,8 +35,19 @@ def recorder():
     return next((i for i in reversed(stack()) if hasattr(i, "host_call")), None)
 
 
-def leave_to_python(what):
-    """Note that compiled code could not repeat `what`: a function under `jit` that does it is left to Python."""
+def leave_to_python(what, differs=False):
+    """Note that compiled code could not repeat `what`: a function under `jit` that does it is left to Python.
+
+    Raises
+    ------
+    TypeError
+        `differs` says that it does something else each time, and under `vmap` it would be done once for all elements.
+    """
+    if differs and stack():
+        from npx.transforms.draws import maps  # a program on the host may never need the transforms
+
+        if maps():
+            raise TypeError(f"{what} under vmap would have to do something else for each element; call it outside")
     recording = recorder()
     if recording is not None:
         recording.leave_to_python(f"it uses {what}")
@@ -58,16 +69,20 @@ class State:
         ``read()`` gives the state as NumPy has it, ``write(state)`` sets it.
     origin : tuple, optional
         ``(make, *arguments)``: ``make(*arguments)`` gives the state that the generator was made with.
+    is_seeded : bool
+        Whether it gives the same state each time.
 
     Attributes
     ----------
     born, seeded : int
-        Birth of the latest interpreter that was active when the generator was made, and when its state was last set.
+        Birth of the latest interpreter that was active when the generator was made, and when its state was last set to
+        one that is known.
     """
 
-    def __init__(self, owner, read, write, origin=None):
+    def __init__(self, owner, read, write, origin=None, is_seeded=True):
         self.owner, self._read, self._write, self.origin = owner, read, write, origin
-        self.born = self.seeded = _now() if origin else 0
+        self.born = _now() if origin else 0
+        self.seeded = self.born if is_seeded else 0
 
     @property
     def state(self):
@@ -78,9 +93,9 @@ class State:
     def state(self, value):
         self._write(value)
 
-    def touch(self):
-        """Note that the state has been set."""
-        self.seeded = _now()
+    def touch(self, is_seeded=True):
+        """Note that the state has been set; to a fresh one, unless `is_seeded`."""
+        self.seeded = _now() if is_seeded else 0
 
     def restart(self):
         """Set the state that the generator was made with; drawn anew, where it was made without a seed."""

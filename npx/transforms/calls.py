@@ -8,6 +8,7 @@ import functools
 import numpy
 
 import npx.ops  # noqa: F401  declares the ops, which the first transform needs
+from npx.array.interop import is_subclass
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.views import settle
 from npx.dispatch.interpreter import Tracer, active
@@ -23,8 +24,8 @@ def stands_for_scalar(leaf):
 
 
 def is_array(leaf):
-    """Whether `leaf` is an array or a number, and no other object."""
-    return isinstance(leaf, (ndarray, *SCALARS, Tracer))
+    """Whether `leaf` is an array or a number, and no other object, such as an array of a subclass (a masked array)."""
+    return isinstance(leaf, (ndarray, *SCALARS, Tracer)) and not is_subclass(leaf)
 
 
 def wrap_kind(value, scalar):

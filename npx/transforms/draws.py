@@ -87,6 +87,11 @@ def maps():
     return any(map(_draws_each, stack()))
 
 
+def only_recorded():
+    """Whether no other transform than `jit` has a say in draws."""
+    return not _logs() and not maps()
+
+
 def concern_draws():
     """Whether some active transform has a say in draws whose arguments it does not trace."""
     return bool(_logs()) or any(_draws_each(i) or hasattr(i, "host_call") for i in stack())

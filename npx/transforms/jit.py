@@ -10,6 +10,8 @@ import threading
 
 import numpy
 
+from npx.array.calling import placement
+from npx.array.interop import is_subclass
 from npx.array.ndarray import capturing, ndarray, payload, wrap, wrap_scalar
 from npx.array.views import restore, write
 from npx.dispatch import registry
@@ -168,10 +170,10 @@ class Jitted:
 class Call:
     """The arguments of one call, sorted into those that the graph takes and those that are part of the signature."""
 
-    __slots__ = ("args", "kwargs", "leaves", "structure", "places", "payloads", "key", "traced", "held")
+    __slots__ = ("args", "kwargs", "leaves", "structure", "places", "payloads", "key", "traced", "held", "reason")
 
     def __init__(self, jitted, args, kwargs):
-        self.args, self.kwargs, self.traced = args, kwargs, False
+        self.args, self.kwargs, self.traced, self.reason = args, kwargs, False, None
         self.leaves, self.structure = tree.flatten((args, kwargs))
         static = set()
         if jitted._static_nums or jitted._static_names:
@@ -187,10 +189,13 @@ class Call:
                 keys.append(self._sort(i, leaf, seen, jitted._layouts_count))
         state, held = jitted.surroundings()
         self.held += held
-        self.key = (self.structure, tuple(keys), state)
+        self.key = (self.structure, tuple(keys), state, placement())
 
     def _sort(self, i, leaf, seen, layouts_count):
         """Note a dynamic leaf; returns what of the leaf belongs to the key."""
+        if is_subclass(leaf):
+            self.reason = f"an argument is an array of the class {type(leaf).__name__}, which is no plain array"
+            return type(leaf)
         if type(leaf) is ndarray or isinstance(leaf, numpy.ndarray):
             if id(leaf) in seen:
                 return ("same", seen[id(leaf)])
@@ -224,8 +229,9 @@ class Signature:
 
     def __init__(self, jitted, call):
         self.jitted, self.fun = jitted, jitted.fun
-        self.reason, self.divergences, self.held = None, 0, call.held
+        self.reason, self.divergences, self.held = call.reason, 0, call.held
         self.contiguous = all(p.flags.c_contiguous for p in call.payloads if isinstance(p, numpy.ndarray))
+        self._drawing = threading.Lock()
         self.pulls = {}  # positions of the operands on a tape -> the jitted way back
         self._start(call)
 
@@ -239,19 +245,31 @@ class Signature:
                 known = self.tree  # another thread may put a longer one in its place
                 if known.written and self._entangled(known, call):
                     break
-                states = [(changed, changed.state) for changed in known.states.values()]
-                found = known.run(call.payloads, functools.partial(self._compile, call))
+                if known.made and not self._drawing.acquire(blocking=False):
+                    break  # another thread draws from the generators that the compiled function makes
+                try:
+                    found = self._follow(known, call)
+                    recording = self._record(call) if found is None else None
+                finally:
+                    if known.made:
+                        self._drawing.release()
                 if found is not None:
                     leaf, results = found
                     return leaf.finish(results, call)
-                for changed, state in states:  # draws on the way to the end of what is known
-                    changed.state = state
-                recording = self._record(call)
                 if recording is None:
                     break
                 if recording.recorder.abandoned is not None:
                     return recording.conclude()
         return self.fun(*call.args, **call.kwargs)
+
+    def _follow(self, known, call):
+        """The leaf and the results that the known paths lead to, or None; then nothing was drawn."""
+        states = [(changed, changed.state) for changed in known.states.values()]
+        found = known.run(call.payloads, functools.partial(self._compile, call))
+        if found is None:
+            for changed, state in states:
+                changed.state = state
+        return found
 
     @staticmethod
     def _entangled(known, call):
@@ -323,6 +341,8 @@ class Signature:
     def _compile(self, call, graph):
         """Compile a piece with the backend that owns the arguments."""
         kinds = {type(p) for p in call.payloads} | {type(c()) for c, _ in self.tree.captured}
+        kinds |= {type(v.const) for node in graph.nodes for v in node.inputs if v.is_const}
+        kinds |= {type(v.const) for v in graph.outputs if v.is_const}
         backends = {registry.backend_for(k) for k in kinds if not issubclass(k, (numpy.generic, *NUMBERS))}
         host = registry.backend_for(numpy.ndarray)
         backend = next((b for b in backends if b is not host), host)

@@ -16,7 +16,7 @@ from npx.dispatch.graph import Node, Value
 from npx.dispatch.interpreter import Interpreter, Tracer, stack
 from npx.dispatch.op import Op
 from npx.dispatch.registry import op as op_named
-from npx.ops.effects import HostCall, as_payload
+from npx.ops.effects import HostCall, as_payload, equal
 
 from .paths import Diverged, Unsuitable
 from .trace import GraphTracer
@@ -239,7 +239,7 @@ class Recorder(Interpreter):
         known = self.made_generators.get(id(hidden))
         if known is None:
             k, made = len(self.made_generators), self.tree.made
-            if k >= len(made) or made[k].origin != hidden.origin:
+            if k >= len(made) or not equal(made[k].origin, hidden.origin):
                 made[k:] = [hidden]
             known = self.made_generators[id(hidden)] = (made[k], hidden)
             self.host_call(HostCall(restart(made[k])), (), made[k])

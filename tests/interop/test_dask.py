@@ -12,7 +12,9 @@ def chunks(np):
     return da.from_array(np.arange(24.0).reshape(4, 6), chunks=(2, 3))
 
 
-@pytest.mark.parametrize("op", [operator.add, operator.sub, operator.mul, operator.truediv, operator.matmul, operator.lt])
+@pytest.mark.parametrize(
+    "op", [operator.add, operator.sub, operator.mul, operator.truediv, operator.matmul, operator.lt]
+)
 def test_operators_in_both_orders(op):
     def program(np):
         a, x = chunks(np), np.ones((4, 6))
@@ -28,12 +30,16 @@ def test_functions():
     def program(np):
         a = chunks(np)
         results = [
-            a.sum(), a.mean(axis=0), a[np.array([0, 2])], a[:, 1:4], a.T, np.sin(a), np.sum(a), a.map_blocks(lambda b: np.exp(-b)),
-            da.map_blocks(lambda b: np.sum(b, axis=1, keepdims=True), a, chunks=((2, 2), (1, 1))), a[a > 5], da.concatenate([a, a]),
-            a.map_overlap(lambda b: b + np.roll(b, 1, axis=0), depth=1, boundary="reflect"), da.linalg.norm(a), a.std(), np.concatenate([a, a]),
-            da.apply_along_axis(np.max, 1, a), da.blockwise(np.add, "ij", a, "ij", a, "ij"), a.cumsum(axis=0), da.histogram(a, bins=np.linspace(0, 24, 4))[0],
-            da.reduction(a, chunk=lambda b, axis, keepdims: np.sum(b, axis=axis, keepdims=keepdims), aggregate=lambda b, axis, keepdims: np.sum(b, axis=axis, keepdims=keepdims), dtype=float),
-            da.where(a > 3, a, np.zeros((4, 6))), da.stack([a, a]), a.reshape(6, 4), da.percentile(a.ravel(), np.array([50])), da.from_array(np.array(["a", "b"])),
+            a.sum(), a.mean(axis=0), a[np.array([0, 2])], a[:, 1:4], a.T, np.sin(a), np.sum(a),
+            a.map_blocks(lambda b: np.exp(-b)),
+            da.map_blocks(lambda b: np.sum(b, axis=1, keepdims=True), a, chunks=((2, 2), (1, 1))), a[a > 5],
+            da.concatenate([a, a]), a.map_overlap(lambda b: b + np.roll(b, 1, axis=0), depth=1, boundary="reflect"),
+            da.linalg.norm(a), a.std(), np.concatenate([a, a]), da.apply_along_axis(np.max, 1, a),
+            da.blockwise(np.add, "ij", a, "ij", a, "ij"), a.cumsum(axis=0),
+            da.histogram(a, bins=np.linspace(0, 24, 4))[0],
+            da.reduction(a, lambda b, **how: np.sum(b, **how), lambda b, **how: np.sum(b, **how), dtype=float),
+            da.where(a > 3, a, np.zeros((4, 6))), da.stack([a, a]), a.reshape(2, 2, 6),
+            da.percentile(a.ravel(), np.array([50])), da.from_array(np.array(["a", "b"])),
         ]  # fmt: skip
         return [r.compute(scheduler="sync") for r in results]
 
@@ -51,8 +57,9 @@ def test_schedulers(scheduler):
 
 def test_processes():
     """npx arrays and functions travel to worker processes."""
-    import npx
     from dask import compute, delayed
+
+    import npx
 
     tasks = [delayed(npx.sum)(npx.arange(n)) for n in (3, 4)]
     assert compute(*tasks, scheduler="processes", num_workers=2) == (3, 6)
@@ -76,7 +83,11 @@ def test_delayed_and_bags():
     def program(np):
         total = delayed(np.sum)([delayed(np.square)(np.arange(3.0)), delayed(np.ones)(3)])
         wrapped = da.from_delayed(delayed(np.arange)(3.0), (3,), float)
-        return total.compute(scheduler="sync"), wrapped.compute(scheduler="sync"), bag.from_sequence([np.arange(2), np.arange(3)]).map(np.sum).compute(scheduler="sync")
+        return (
+            total.compute(scheduler="sync"),
+            wrapped.compute(scheduler="sync"),
+            bag.from_sequence([np.arange(2), np.arange(3)]).map(np.sum).compute(scheduler="sync"),
+        )
 
     check(program)
 

@@ -131,8 +131,10 @@ def test_what_comes_back():
         plt.close(figure)
         norm = matplotlib.colors.Normalize(0, 2)
         return (
-            line.get_xydata(), counts, edges, norm(np.array([0.5, 1.0])), plt.get_cmap("viridis")(np.array([0.1, 0.9])),
-            matplotlib.colors.to_rgba_array(np.array([[0.1, 0.2, 0.3]])), matplotlib.dates.date2num(np.array(["2024-01-01"], dtype="M8[D]")),
+            line.get_xydata(), counts, edges, norm(np.array([0.5, 1.0])),
+            plt.get_cmap("viridis")(np.array([0.1, 0.9])),
+            matplotlib.colors.to_rgba_array(np.array([[0.1, 0.2, 0.3]])),
+            matplotlib.dates.date2num(np.array(["2024-01-01"], dtype="M8[D]")),
             matplotlib.path.Path(np.array([[0.0, 0.0], [1.0, 1.0]])).vertices,
         )  # fmt: skip
 

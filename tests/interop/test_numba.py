@@ -33,8 +33,8 @@ def test_results_go_on_with_npx():
     assert type(y) is npx.ndarray
 
 
-def test_what_is_not_numpys_is_refused_by_name():
-    with pytest.raises(TypeError, match=r"npx\.array\.ndarray\.ndarray"):
+def test_an_npx_array_itself_is_refused():
+    with pytest.raises(TypeError, match="can't unbox array"):
         halve(npx.arange(4.0))
 
 

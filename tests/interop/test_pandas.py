@@ -35,7 +35,7 @@ def test_construction():
             pd.Series(np.arange(3), index=np.array([2, 3, 4]), dtype=np.float32),
             pd.Series(np.array([1, "x", None], dtype=object)),
             pd.DataFrame({"t": dates, "s": text}).set_index("t"),
-            pd.Series({"a": np.float64(1.0), "b": np.array(2.0)}),
+            pd.Series({"a": np.float64(1.0), "b": np.float64(2.0)}),
             pd.Index(np.array([3, 1, 2])),
             pd.DatetimeIndex(dates),
             pd.MultiIndex.from_arrays([np.array([1, 1]), text]),
@@ -89,11 +89,12 @@ def test_functions_on_frames():
     def program(np):
         df = frame(np)
         return (
-            np.sqrt(df["x"]), np.exp(df[["x", "y"]]), np.mean(df["x"]), np.maximum(df["x"], df["y"]), np.sum(df["y"]),
-            np.where(df["x"] > 1, df["x"], 0.0), np.concatenate([df["x"], df["y"]]), np.asarray(df["x"]), np.log1p(df.y),
-            np.add(df["x"], np.ones(6)), np.add(np.ones(6), df["x"]), np.isnan(df["x"]), np.unique(df["g"]), np.array(df),
-            np.cumsum(df["x"]), np.clip(df["x"], 0.5, 1.5), np.abs(df["x"] - 1), np.dot(df["x"], df["y"]), np.median(df["x"]),
-            np.add.reduce(df["x"]), np.std(df[["x", "y"]]), np.round(df["x"]), np.percentile(df["x"], [25, 75]), np.diff(df["y"]),
+            np.sqrt(df["x"]), np.exp(df[["x", "y"]]), np.mean(df["x"]), np.maximum(df["x"], df["y"]),
+            np.sum(df["y"]), np.where(df["x"] > 1, df["x"], 0.0), np.concatenate([df["x"], df["y"]]),
+            np.asarray(df["x"]), np.log1p(df.y), np.add(df["x"], np.ones(6)), np.add(np.ones(6), df["x"]),
+            np.isnan(df["x"]), np.unique(df["g"]), np.array(df), np.cumsum(df["x"]), np.clip(df["x"], 0.5, 1.5),
+            np.abs(df["x"] - 1), np.dot(df["x"], df["y"]), np.median(df["x"]), np.add.reduce(df["x"]),
+            np.std(df[["x", "y"]]), np.round(df["x"]), np.percentile(df["x"], [25, 75]), np.diff(df["y"]),
         )  # fmt: skip
 
     check(program)
@@ -104,10 +105,12 @@ def test_groups():
         df = frame(np)
         groups = df.groupby("g")
         return (
-            groups["x"].agg(np.mean), groups["x"].agg([np.min, np.max]), groups["x"].apply(np.sum), groups["x"].transform(np.cumsum),
-            groups[["x", "y"]].apply(lambda part: np.dot(part["x"], part["y"])), groups["x"].transform(lambda v: v - np.mean(v)),
-            groups.agg({"x": np.std, "y": "sum"}), groups["x"].agg(lambda v: np.percentile(v, 50)), df.pivot_table("x", "g", aggfunc=np.sum),
-            df.groupby(np.array([0, 0, 1, 1, 2, 2]))["y"].sum(), groups["y"].agg(["sum", np.median]), groups["x"].agg(lambda v: np.sum(v.to_numpy())),
+            groups["x"].agg(np.mean), groups["x"].agg([np.min, np.max]), groups["x"].apply(np.sum),
+            groups["x"].transform(np.cumsum), groups[["x", "y"]].apply(lambda part: np.dot(part["x"], part["y"])),
+            groups["x"].transform(lambda v: v - np.mean(v)), groups.agg({"x": np.std, "y": "sum"}),
+            groups["x"].agg(lambda v: np.percentile(v, 50)), df.pivot_table("x", "g", aggfunc=np.sum),
+            df.groupby(np.array([0, 0, 1, 1, 2, 2]))["y"].sum(), groups["y"].agg(["sum", np.median]),
+            groups["x"].agg(lambda v: np.sum(v.to_numpy())),
         )  # fmt: skip
 
     check(program)
@@ -117,10 +120,12 @@ def test_apply_and_map():
     def program(np):
         df = frame(np)[["x", "y"]]
         return (
-            df.apply(np.sum), df.apply(np.sqrt), df.apply(lambda row: np.array([row.x, row.y]).max(), axis=1), df["x"].map(np.sin),
-            df.agg([np.mean, np.sum]), df["x"].agg(np.ptp), df["x"].apply(np.floor), df.rolling(2).apply(np.mean, raw=True),
-            df.apply(np.mean, axis=1), df["y"].rolling(3).apply(lambda w: np.sum(w * np.array([1, 2, 3]))), df.pipe(np.log1p),
-            df.expanding().apply(np.max), df.transform([np.sin, np.cos]), df.apply(lambda c: c.to_numpy() @ np.ones(6)),
+            df.apply(np.sum), df.apply(np.sqrt), df.apply(lambda row: np.array([row.x, row.y]).max(), axis=1),
+            df["x"].map(np.sin), df.agg([np.mean, np.sum]), df["x"].agg(np.ptp), df["x"].apply(np.floor),
+            df.rolling(2).apply(np.mean, raw=True), df.apply(np.mean, axis=1),
+            df["y"].rolling(3).apply(lambda w: np.sum(w * np.array([1, 2, 3]))), df.pipe(np.log1p),
+            df.expanding().apply(np.max), df.transform([np.sin, np.cos]),
+            df.apply(lambda c: c.to_numpy() @ np.ones(6)),
         )  # fmt: skip
 
     check(program)
@@ -130,11 +135,14 @@ def test_bins_and_lookups():
     def program(np):
         s = frame(np)["x"]
         return (
-            pd.cut(s, np.array([-1.0, 1.0, 3.0])), pd.cut(np.array([1.0, 2.0]), 2, retbins=True), pd.qcut(s, np.linspace(0, 1, 3)),
-            s.searchsorted(np.array([0.7, 1.1])), s.isin(np.array([0.0, 1.0])), pd.unique(np.array([1, 2, 1])), pd.factorize(np.array(["b", "a", "b"])),
-            s.reindex(np.array([11, 99])), pd.get_dummies(np.array(["a", "b"])), pd.isna(np.array([1.0, np.nan])), pd.to_numeric(np.array(["1", "2"])),
-            s.quantile(np.array([0.1, 0.9])), pd.to_datetime(np.array([0, 1]), unit="D"), s.interpolate(), pd.crosstab(np.array([1, 1]), np.array([2, 3])),
-            s.sample(3, random_state=np.random.RandomState(0)), s.sample(2, random_state=np.random.default_rng(0)), s.clip(np.zeros(6), np.ones(6)),
+            pd.cut(s, np.array([-1.0, 1.0, 3.0])), pd.cut(np.array([1.0, 2.0]), 2, retbins=True),
+            pd.qcut(s, np.linspace(0, 1, 3)), s.searchsorted(np.array([0.7, 1.1])), s.isin(np.array([0.0, 1.0])),
+            pd.unique(np.array([1, 2, 1])), pd.factorize(np.array(["b", "a", "b"])), s.reindex(np.array([11, 99])),
+            pd.get_dummies(np.array(["a", "b"])), pd.isna(np.array([1.0, np.nan])),
+            pd.to_numeric(np.array(["1", "2"])), s.quantile(np.array([0.1, 0.9])),
+            pd.to_datetime(np.array([0, 1]), unit="D"), s.interpolate(),
+            pd.crosstab(np.array([1, 1]), np.array([2, 3])), s.sample(3, random_state=np.random.RandomState(0)),
+            s.sample(2, random_state=np.random.default_rng(0)), s.clip(np.zeros(6), np.ones(6)),
         )  # fmt: skip
 
     check(program)
@@ -144,7 +152,13 @@ def test_masks_and_positions():
     def program(np):
         df = frame(np)
         mask = np.array([True, False, True, False, True, False])
-        first = df[mask], df.loc[mask, "x"], df.iloc[np.array([0, 2])], df.iloc[np.array([0, 1]), np.array([1, 2])], df.loc[np.array([10, 12])]
+        first = (
+            df[mask],
+            df.loc[mask, "x"],
+            df.iloc[np.array([0, 2])],
+            df.iloc[np.array([0, 1]), np.array([1, 2])],
+            df.loc[np.array([10, 12])],
+        )
         df.loc[mask, "x"] = np.array([7.0, 8.0, 9.0])
         df.iloc[np.array([1]), 2] = np.array([100])
         df["z"] = np.arange(6)
@@ -154,7 +168,15 @@ def test_masks_and_positions():
         df.index = np.arange(6)
         df.columns = np.array(list("abcdefgh"))
         assigned = df.assign(k=lambda d: np.sqrt(d["h"]))
-        return *first, df, assigned, df["a"].mask(mask, 1.0), df.take(np.array([1, 0])), df[~mask], df.drop(np.array([0]))
+        return (
+            *first,
+            df,
+            assigned,
+            df["a"].mask(mask, 1.0),
+            df.take(np.array([1, 0])),
+            df[~mask],
+            df.drop(np.array([0])),
+        )
 
     check(program)
 
@@ -169,7 +191,14 @@ def test_back_to_arrays():
         x[:, 0] = df["x"]
         x[df["y"] > 2, 1] = 0
         x[:, 1] += df["y"]
-        return values + x, x + values, x[df["y"] % 5], df["x"].values * x[:, 0], np.array(df["g"]), x[df["y"].to_numpy() > 1]
+        return (
+            values + x,
+            x + values,
+            x[df["y"] % 5],
+            df["x"].values * x[:, 0],
+            np.array(df["g"]),
+            x[df["y"].to_numpy() > 1],
+        )
 
     check(program)
     assert type(npx.ones(6) + frame(npx)["x"].to_numpy()) is npx.ndarray
@@ -189,7 +218,13 @@ def test_reductions_of_rolling_and_missing():
     def program(np):
         s = pd.Series(np.array([1.0, np.nan, 3.0]))
         nullable = pd.array(np.array([1, 2, 3]), dtype="Int64")
-        return s.fillna(np.array([0.0])[0]), s.dropna(), nullable + np.array([1, 1, 1]), np.array([1, 1, 1]) + nullable, s == np.nan
+        return (
+            s.fillna(np.array([0.0])[0]),
+            s.dropna(),
+            nullable + np.array([1, 1, 1]),
+            np.array([1, 1, 1]) + nullable,
+            s == np.nan,
+        )
 
     check(program)
 
@@ -198,7 +233,13 @@ def test_dates():
     def program(np):
         t = pd.Series(np.array(["2024-01-31", "2024-03-01"], dtype="M8[ns]"))
         step = np.array([1, 2], dtype="m8[D]")
-        return t + step, step + t, t - np.datetime64("2024-01-01"), t.dt.month.to_numpy() + np.array([1, 1]), t < np.datetime64("2024-02-01")
+        return (
+            t + step,
+            step + t,
+            t - np.datetime64("2024-01-01"),
+            t.dt.month.to_numpy() + np.array([1, 1]),
+            t < np.datetime64("2024-02-01"),
+        )
 
     check(program)
 
@@ -218,6 +259,18 @@ def test_files(tmp_path):
 def test_joins():
     def program(np):
         left, right = frame(np), pd.DataFrame({"g": np.array(["a", "b"]), "k": np.array([1.5, 2.5])})
-        return left.merge(right, on="g"), pd.concat([left, left]).reset_index(drop=True), left.sort_values("x", key=lambda s: np.abs(s - 1))
+        return (
+            left.merge(right, on="g"),
+            pd.concat([left, left]).reset_index(drop=True),
+            left.sort_values("x", key=lambda s: np.abs(s - 1)),
+        )
 
     check(program)
+
+
+def test_gradients_beside_series():
+    """Where pandas would convert a traced array, npx computes."""
+    s = frame(npx)["x"]
+    for f in (lambda v: npx.sum(v * s), lambda v: npx.sum(s * v)):
+        assert npx.allclose(npx.grad(f)(npx.ones(6)), s.to_numpy())
+    assert type(npx.jit(lambda v: s * v)(npx.ones(6))) is pd.Series

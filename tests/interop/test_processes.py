@@ -188,8 +188,7 @@ threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
 """
     after = "f = np.jit(lambda v: np.cos(v) - 1); assert np.allclose(f(np.zeros(100)), 0)"
     code = FORK.format(before=before, after=after).replace("_, status", "stop.set()\n_, status")
-    for _ in range(3):
-        run(code)
+    run(code)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")

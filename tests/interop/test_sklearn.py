@@ -3,12 +3,12 @@
 import warnings
 
 import pytest
-from programs import check, library
+from programs import check, check_refusal, library
 
 import npx
 
 sklearn = library("sklearn")
-import sklearn.base  # noqa: E402
+import sklearn.base  # noqa: E402, F811
 import sklearn.cluster  # noqa: E402
 import sklearn.compose  # noqa: E402
 import sklearn.decomposition  # noqa: E402
@@ -76,7 +76,11 @@ def test_regressors(model):
         y = x @ np.array([1.0, -2.0, 0.5]) + 0.1
         weights = np.ones(60)
         weights[::3] = 0.5
-        fitted = sklearn.base.clone(model).fit(x, y, sample_weight=weights) if "Gaussian" not in str(model) else model.fit(x, y)
+        fitted = (
+            sklearn.base.clone(model).fit(x, y, sample_weight=weights)
+            if "Gaussian" not in str(model)
+            else model.fit(x, y)
+        )
         return fitted.predict(x), fitted.score(x, y), getattr(fitted, "coef_", None)
 
     check(program)
@@ -111,15 +115,19 @@ def test_preprocessing_and_decomposition():
             [("scaled", sklearn.preprocessing.MinMaxScaler(), np.array([0, 1])), ("kept", "passthrough", [2])]
         )
         return (
-            sklearn.preprocessing.StandardScaler().fit_transform(x), sklearn.preprocessing.OneHotEncoder().fit_transform(mixed).toarray(),
-            sklearn.preprocessing.LabelEncoder().fit_transform(np.array(["u", "v", "u"])), sklearn.preprocessing.PolynomialFeatures(2).fit_transform(x),
-            sklearn.decomposition.PCA(2).fit_transform(x), sklearn.decomposition.NMF(2, init="nndsvd").fit_transform(np.abs(x)),
+            sklearn.preprocessing.StandardScaler().fit_transform(x),
+            sklearn.preprocessing.OneHotEncoder().fit_transform(mixed).toarray(),
+            sklearn.preprocessing.LabelEncoder().fit_transform(np.array(["u", "v", "u"])),
+            sklearn.preprocessing.PolynomialFeatures(2).fit_transform(x),
+            sklearn.decomposition.PCA(2).fit_transform(x),
+            sklearn.decomposition.NMF(2, init="nndsvd").fit_transform(np.abs(x)),
             sklearn.decomposition.TruncatedSVD(2, random_state=0).fit_transform(x), columns.fit_transform(x),
             sklearn.impute.SimpleImputer().fit_transform(with_gaps), sklearn.preprocessing.normalize(x),
-            sklearn.preprocessing.QuantileTransformer(n_quantiles=10).fit_transform(x), sklearn.preprocessing.label_binarize(y, classes=[0, 1]),
+            sklearn.preprocessing.QuantileTransformer(n_quantiles=10).fit_transform(x),
+            sklearn.preprocessing.label_binarize(y, classes=[0, 1]),
         )  # fmt: skip
 
-    check(program)
+    check(program, exact=False)
 
 
 def test_clusters():
@@ -141,11 +149,14 @@ def test_metrics_and_splits():
         train, test, y_train, y_test = sklearn.model_selection.train_test_split(x, y, random_state=0, stratify=y)
         rows, columns = next(sklearn.model_selection.StratifiedKFold(3).split(x, y))
         return (
-            sklearn.metrics.accuracy_score(y, guess), sklearn.metrics.confusion_matrix(y, guess), sklearn.metrics.roc_auc_score(y, x[:, 0]),
-            sklearn.metrics.log_loss(y, np.clip(guess, 0.1, 0.9)), sklearn.metrics.f1_score(y, guess), sklearn.metrics.r2_score(x[:, 0], x[:, 1]),
-            sklearn.metrics.mean_squared_error(x, x + 1), sklearn.metrics.pairwise_distances(x[:4]), sklearn.metrics.roc_curve(y, x[:, 0]),
-            sklearn.metrics.pairwise.rbf_kernel(x[:3]), sklearn.metrics.classification_report(y, guess), train, test, y_train, y_test, x[rows], y[columns],
-            sklearn.metrics.silhouette_score(x, y), sklearn.utils.shuffle(x, y, random_state=0), sklearn.utils.class_weight.compute_class_weight("balanced", classes=np.unique(y), y=y),
+            sklearn.metrics.accuracy_score(y, guess), sklearn.metrics.confusion_matrix(y, guess),
+            sklearn.metrics.roc_auc_score(y, x[:, 0]), sklearn.metrics.log_loss(y, np.clip(guess, 0.1, 0.9)),
+            sklearn.metrics.f1_score(y, guess), sklearn.metrics.r2_score(x[:, 0], x[:, 1]),
+            sklearn.metrics.mean_squared_error(x, x + 1), sklearn.metrics.pairwise_distances(x[:4]),
+            sklearn.metrics.roc_curve(y, x[:, 0]), sklearn.metrics.pairwise.rbf_kernel(x[:3]),
+            sklearn.metrics.classification_report(y, guess), train, test, y_train, y_test, x[rows], y[columns],
+            sklearn.metrics.silhouette_score(x, y), sklearn.utils.shuffle(x, y, random_state=0),
+            sklearn.utils.class_weight.compute_class_weight("balanced", classes=np.unique(y), y=y),
         )  # fmt: skip
 
     check(program)
@@ -156,7 +167,7 @@ def test_own_estimator():
 
     def program(np):
         class Nearest(sklearn.base.ClassifierMixin, sklearn.base.BaseEstimator):
-            def __init__(self, power=np.float64(2)):
+            def __init__(self, power=2.0):
                 self.power = power
 
             def fit(self, x, y):
@@ -192,7 +203,7 @@ def test_bad_input_is_refused_as_with_numpy():
     def program(np, x):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sklearn.linear_model.LinearRegression().fit(getattr(np, "asarray")(x), np.arange(2.0))
+            sklearn.linear_model.LinearRegression().fit(np.asarray(x), np.arange(2.0))
 
     for x in ([[1.0], [npx.nan]], [[[1.0]], [[2.0]]], [1.0, 2.0], [["a"], ["b"]]):
-        check(program, x)
+        check_refusal(program, x)

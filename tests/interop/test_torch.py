@@ -8,7 +8,19 @@ import npx
 
 torch = library("torch")
 
-DTYPES = ["float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "complex64", "complex128", "bool"]
+DTYPES = [
+    "float32",
+    "float64",
+    "float16",
+    "int8",
+    "uint8",
+    "int16",
+    "int32",
+    "int64",
+    "complex64",
+    "complex128",
+    "bool",
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -38,7 +50,12 @@ def test_views(cut):
 
 def test_conversions():
     x = npx.arange(4.0)
-    for shared in (torch.as_tensor(x), torch.asarray(x), torch.from_numpy(x.to_numpy()), torch.frombuffer(x, dtype=torch.float64)):
+    for shared in (
+        torch.as_tensor(x),
+        torch.asarray(x),
+        torch.from_numpy(x.to_numpy()),
+        torch.frombuffer(x, dtype=torch.float64),
+    ):
         assert shared.data_ptr() == address(x)
     copied = torch.tensor(x)
     assert copied.data_ptr() != address(x) and copied.dtype == torch.float64
@@ -52,7 +69,15 @@ def test_tensors_go_on_with_npx():
         x = np.ones(4)
         x += t.numpy()
         x[t.numpy() > 2] = 7
-        return np.asarray(t), np.array(t), t.numpy() + x, x + t.numpy(), np.sqrt(t.numpy()), np.sum(t.numpy()), np.stack([t.numpy(), x])
+        return (
+            np.asarray(t),
+            np.array(t),
+            t.numpy() + x,
+            x + t.numpy(),
+            np.sqrt(t.numpy()),
+            np.sum(t.numpy()),
+            np.stack([t.numpy(), x]),
+        )
 
     check(program)
 
@@ -63,7 +88,15 @@ def test_operators_in_both_orders():
     def program(np):
         t, x = torch.arange(3.0, dtype=torch.float64), np.ones(3)
         results = []
-        for f in (lambda: x + t, lambda: t + x, lambda: x * t, lambda: t * x, lambda: t - x, lambda: t == x, lambda: x < t):
+        for f in (
+            lambda: x + t,
+            lambda: t + x,
+            lambda: x * t,
+            lambda: t * x,
+            lambda: t - x,
+            lambda: t == x,
+            lambda: x < t,
+        ):
             try:
                 r = f()
                 results.append((isinstance(r, torch.Tensor), np.asarray(r)))
@@ -113,3 +146,13 @@ def test_data_loaders():
     assert [len(b[1]) for b in batches] == [4, 2]
     pairs = list(torch.utils.data.DataLoader(list(zip(x, y)), batch_size=3))
     assert torch.equal(pairs[0][0], torch.as_tensor(x[:3])) and pairs[1][1].tolist() == [3, 4, 5]
+
+
+def test_device_arrays():
+    """An array of the device "xla" crosses to PyTorch without a copy where XLA computes on the CPU."""
+    library("jax")
+    x = npx.arange(6.0).to_device("xla")
+    t = torch.from_dlpack(x)
+    assert t.tolist() == [0, 1, 2, 3, 4, 5]
+    if t.device.type == "cpu":
+        assert t.data_ptr() == x.__jax_array__().unsafe_buffer_pointer()
