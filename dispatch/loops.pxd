@@ -1,9 +1,9 @@
 """Direct C loops for small host arrays: the table, and the functions that operators and ufuncs call.
 
 On a handful of elements NumPy spends nearly all its time on choosing a loop and preparing its call. Here the choice is
-one table look-up. A kernel module fills the table when it is imported; where it has no entry, or a loop does not apply
-(another dtype or layout, more elements than `SMALL`, a floating point warning due), the functions say so and the
-caller asks NumPy.
+one table look-up. A kernel module may register loops of its own when it is imported; elsewhere the table has the inner
+loops of NumPy's ufuncs. Where there is none, or a loop does not apply (another dtype or layout, more elements than
+`SMALL`, a floating point warning due), the functions say so and the caller asks NumPy.
 """
 
 cimport numpy as cnp
@@ -25,6 +25,10 @@ cdef enum UnaryId:
     OP_SQUARE, OP_SQRT, OP_RECIPROCAL, OP_LOGICAL_NOT,
     NUNARY
 
+cdef enum:
+    MOST_BINARY = 64  # rows of the table: every ufunc of NumPy's with one result has one
+    MOST_UNARY = 80
+
 # What stays fixed along a loop while the other operand moves on.
 cdef enum:
     FIXED_NONE, FIXED_SECOND, FIXED_FIRST
@@ -41,6 +45,12 @@ cdef int register_unary(str ufunc, int type_num, unary_loop loop, int out, bint 
 cdef object small_binary(int opid, cnp.ndarray a, cnp.ndarray b)
 cdef object small_binary_scalar(int opid, cnp.ndarray a, object scalar, bint reflected)
 cdef object small_unary(int opid, cnp.ndarray a)
+
+# Each gives the scalar that NumPy's reduction of all elements gives, or None likewise.
+cdef object small_reduce(int opid, cnp.ndarray a)
+cdef object small_mean(cnp.ndarray a)
+cdef object small_any(cnp.ndarray a)
+cdef object small_all(cnp.ndarray a)
 
 # Each writes into `a` and returns True, or leaves `a` as it was and returns False.
 cdef bint small_inplace(int opid, cnp.ndarray a, cnp.ndarray b) noexcept

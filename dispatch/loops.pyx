@@ -1,4 +1,4 @@
-"""Direct C loops for small host arrays: the table, and the functions that operators and ufuncs call."""
+"""Direct C loops for small host arrays: the table, and the functions that operators, ufuncs and reductions call."""
 
 cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -18,7 +18,15 @@ cdef extern from "<fenv.h>" nogil:
     int fetestexcept(int)
     int feclearexcept(int)
 
-#: NumPy's ufunc of each place in the table; `power` as an operator is more than its ufunc, `matmul` has no loops
+cdef extern from "Python.h":
+    PyObject* PyErr_Occurred()
+    void PyErr_Clear()
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_Scalar(void* data, object descr, object base)
+
+#: NumPy's ufunc of each place in the table that has a name in C, and after those of the others. `power` as an operator
+#: is more than its ufunc, `matmul` has no loops
 BINARY_OPS = {
     OP_ADD: "add", OP_SUBTRACT: "subtract", OP_MULTIPLY: "multiply", OP_TRUE_DIVIDE: "divide",
     OP_FLOOR_DIVIDE: "floor_divide", OP_REMAINDER: "remainder",
@@ -33,8 +41,20 @@ UNARY_OPS = {
     OP_SQUARE: "square", OP_SQRT: "sqrt", OP_RECIPROCAL: "reciprocal", OP_LOGICAL_NOT: "logical_not",
 }
 
+
+
+def _complete(names, first, most, nin):
+    """Give a place to every other ufunc of NumPy's with `nin` operands and one result."""
+    found = [u for _, u in sorted(vars(numpy).items()) if isinstance(u, numpy.ufunc) and u.signature is None]
+    others = {u.__name__ for u in found if (u.nin, u.nout) == (nin, 1)}.difference(names.values())
+    names.update(zip(range(first, most), sorted(others)))
+
+
+_complete(BINARY_OPS, NBINARY, MOST_BINARY, 2)
+_complete(UNARY_OPS, NUNARY, MOST_UNARY, 1)
 cdef dict _binary_places = {name: place for place, name in BINARY_OPS.items()}
 cdef dict _unary_places = {name: place for place, name in UNARY_OPS.items()}
+cdef int POWER = _binary_places["power"]  # the ufunc
 
 # The dtypes that may have loops, by their place in the table, and the places by NumPy's type number.
 cdef enum:
@@ -46,6 +66,7 @@ cdef int[NTYPENUMS] TYPE_PLACES
 cdef (PyObject*)[NTYPES] DESCRIPTORS  # NumPy's own instances: any other may be byte-swapped or carry metadata
 cdef list _descriptors_alive = []
 cdef type _float64 = numpy.float64
+cdef object _true = numpy.True_, _false = numpy.False_
 
 
 cdef void _fill_types():
@@ -63,34 +84,66 @@ _fill_types()
 
 
 cdef struct Entry:
-    void* loop
+    void* loop                          # registered by a kernel, or NULL
     int out
     bint flags
+    cnp.PyUFuncGenericFunction numpys   # NumPy's own loop for operands of this dtype, or NULL
+    void* data
 
-cdef Entry[NBINARY][NTYPES] BINARY
-cdef Entry[NUNARY][NTYPES] UNARY
+cdef Entry[MOST_BINARY][NTYPES] BINARY
+cdef Entry[MOST_UNARY][NTYPES] UNARY
 
 
 cdef int register_binary(str ufunc, int type_num, binary_loop loop, int out, bint flags) except -1:
-    BINARY[<int>_binary_places[ufunc]][TYPE_PLACES[type_num]] = Entry(<void*>loop, out, flags)
+    enter(&BINARY[<int>_binary_places[ufunc]][TYPE_PLACES[type_num]], <void*>loop, out, flags)
     return 0
 
 
 cdef int register_unary(str ufunc, int type_num, unary_loop loop, int out, bint flags) except -1:
-    UNARY[<int>_unary_places[ufunc]][TYPE_PLACES[type_num]] = Entry(<void*>loop, out, flags)
+    enter(&UNARY[<int>_unary_places[ufunc]][TYPE_PLACES[type_num]], <void*>loop, out, flags)
     return 0
 
 
-def registered():
-    """The pairs of ufunc and dtype that have a loop."""
+cdef void enter(Entry* entry, void* loop, int out, bint flags) noexcept:
+    entry.loop, entry.out, entry.flags = loop, out, flags
+
+
+cdef void _enter_numpys_loops(cnp.ufunc ufunc, Entry* row):
+    """Note the loop that NumPy takes where all operands have one dtype: the first in its list for exactly that."""
+    cdef int i, k, place
+    cdef char* types
+    for i in range(ufunc.ntypes):
+        types = <char*>ufunc.types + i * ufunc.nargs
+        place = TYPE_PLACES[types[0]] if 0 <= types[0] < NTYPENUMS else -1
+        if place < 0 or types[ufunc.nin] < 0 or TYPE_PLACES[types[ufunc.nin]] < 0 or row[place].numpys != NULL:
+            continue
+        for k in range(1, ufunc.nin):
+            if types[k] != types[0]:
+                break
+        else:
+            row[place].numpys, row[place].data = ufunc.functions[i], ufunc.data[i]
+            row[place].out = types[ufunc.nin]
+
+
+for _place, _name in BINARY_OPS.items():
+    if _place != OP_MATMUL:
+        _enter_numpys_loops(getattr(numpy, _name), BINARY[<int>_place])
+for _place, _name in UNARY_OPS.items():
+    _enter_numpys_loops(getattr(numpy, _name), UNARY[<int>_place])
+
+
+def with_loops(bint registered=False):
+    """The pairs of ufunc and dtype that have a loop, or one that a kernel has registered."""
     cdef int place, kind
-    return [
-        (names[place], numpy.dtype(<object>DESCRIPTORS[kind]))
-        for names in (BINARY_OPS, UNARY_OPS)
-        for place in names
-        for kind in range(NTYPES)
-        if (BINARY[place][kind].loop if names is BINARY_OPS else UNARY[place][kind].loop) != NULL
-    ]
+    cdef Entry* entry
+    found = []
+    for names in (BINARY_OPS, UNARY_OPS):
+        for place in names:
+            for kind in range(NTYPES):
+                entry = &BINARY[place][kind] if names is BINARY_OPS else &UNARY[place][kind]
+                if entry.loop != NULL or (entry.numpys != NULL and not registered):
+                    found.append((names[place], numpy.dtype(<object>DESCRIPTORS[kind])))
+    return found
 
 
 cpdef int unary_place(str ufunc):
@@ -208,6 +261,35 @@ cdef inline bint int_element(object scalar, int type_num, Element* element) noex
 
 # ---- the operations
 
+cdef inline bint run(Entry* entry, const void* a, const void* b, void* out, Py_ssize_t n, int fixed,
+                     Py_ssize_t itemsize, Py_ssize_t outsize) noexcept:
+    """Run a binary loop; False where NumPy must do it again, to warn or to raise."""
+    cdef (char*)[3] operands
+    cdef cnp.npy_intp[3] steps
+    cdef cnp.npy_intp count = n
+    if entry.loop != NULL:
+        if not entry.flags:
+            (<binary_loop>entry.loop)(a, b, out, n, fixed)
+            return True
+        clear_status()
+        (<binary_loop>entry.loop)(a, b, out, n, fixed)
+        return not status_raised()
+    operands[0], operands[1], operands[2] = <char*>a, <char*>b, <char*>out
+    steps[0] = 0 if fixed == FIXED_FIRST else itemsize
+    steps[1] = 0 if fixed == FIXED_SECOND else itemsize
+    steps[2] = outsize
+    return run_numpys(entry, operands, &count, steps)
+
+
+cdef inline bint run_numpys(Entry* entry, char** operands, cnp.npy_intp* n, cnp.npy_intp* steps) noexcept:
+    clear_status()
+    entry.numpys(operands, n, steps, entry.data)
+    if PyErr_Occurred() != NULL:
+        PyErr_Clear()
+        return False
+    return not status_raised()
+
+
 cdef object small_binary(int opid, cnp.ndarray a, cnp.ndarray b):
     cdef int place = type_place(a)
     if place < 0 or place != type_place(b):
@@ -215,6 +297,10 @@ cdef object small_binary(int opid, cnp.ndarray a, cnp.ndarray b):
     cdef int fixed = which_fixed(a, b)
     if fixed < 0:
         return None
+    if opid == OP_POWER:
+        if fixed != FIXED_NONE:
+            return None
+        opid = POWER
     return run_binary(opid, place, b if fixed == FIXED_FIRST else a, cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), fixed)
 
 
@@ -236,15 +322,15 @@ cdef inline object run_binary(int opid, int place, cnp.ndarray like, const void*
     """The result in an array of the shape of `like`."""
     cdef Entry* entry = &BINARY[opid][place]
     cdef Py_ssize_t n = cnp.PyArray_SIZE(like)
-    if entry.loop == NULL or n > SMALL or cnp.PyArray_NDIM(like) == 0:  # NumPy makes a scalar of a 0-d result
+    cdef cnp.ndarray out
+    if n > SMALL or cnp.PyArray_NDIM(like) == 0:  # NumPy makes a scalar of a 0-d result
         return None
-    cdef cnp.ndarray out = empty_like(like, entry.out)
-    if not entry.flags:
-        (<binary_loop>entry.loop)(a, b, cnp.PyArray_DATA(out), n, fixed)
+    if entry.loop == NULL and entry.numpys == NULL:
+        return None
+    out = empty_like(like, entry.out)
+    if run(entry, a, b, cnp.PyArray_DATA(out), n, fixed, cnp.PyArray_ITEMSIZE(like), cnp.PyArray_ITEMSIZE(out)):
         return out
-    clear_status()
-    (<binary_loop>entry.loop)(a, b, cnp.PyArray_DATA(out), n, fixed)
-    return None if status_raised() else out
+    return None
 
 
 cdef object power(cnp.ndarray a, object exponent):
@@ -269,15 +355,122 @@ cdef object small_unary(int opid, cnp.ndarray a):
         return None
     cdef Entry* entry = &UNARY[opid][place]
     cdef Py_ssize_t n = cnp.PyArray_SIZE(a)
-    if entry.loop == NULL or n > SMALL or cnp.PyArray_NDIM(a) == 0:
+    if n > SMALL or cnp.PyArray_NDIM(a) == 0 or (entry.loop == NULL and entry.numpys == NULL):
         return None
     cdef cnp.ndarray out = empty_like(a, entry.out)
-    if not entry.flags:
+    return out if run_unary(entry, a, out, n) else None
+
+
+cdef inline bint run_unary(Entry* entry, cnp.ndarray a, cnp.ndarray out, cnp.npy_intp n) noexcept:
+    cdef (char*)[2] operands
+    cdef cnp.npy_intp[2] steps
+    if entry.loop != NULL:
+        if not entry.flags:
+            (<unary_loop>entry.loop)(cnp.PyArray_DATA(a), cnp.PyArray_DATA(out), n)
+            return True
+        clear_status()
         (<unary_loop>entry.loop)(cnp.PyArray_DATA(a), cnp.PyArray_DATA(out), n)
-        return out
-    clear_status()
-    (<unary_loop>entry.loop)(cnp.PyArray_DATA(a), cnp.PyArray_DATA(out), n)
-    return None if status_raised() else out
+        return not status_raised()
+    operands[0], operands[1] = cnp.PyArray_BYTES(a), cnp.PyArray_BYTES(out)
+    steps[0], steps[1] = cnp.PyArray_ITEMSIZE(a), cnp.PyArray_ITEMSIZE(out)
+    return run_numpys(entry, operands, &n, steps)
+
+
+# ---- reductions of all elements
+
+cdef int reduced(int opid, cnp.ndarray a, Element* result) noexcept:
+    """Reduce with NumPy's loop, from NumPy's start, so in NumPy's order; the dtype's place, or -1."""
+    cdef int place = type_place(a)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(a), first = 0, itemsize = cnp.PyArray_ITEMSIZE(a)
+    cdef (char*)[3] operands
+    cdef cnp.npy_intp[3] steps
+    cdef cnp.npy_intp count
+    if place < 0 or n == 0 or n > SMALL or cnp.PyArray_NDIM(a) == 0:
+        return -1
+    cdef Entry* entry = &BINARY[opid][place]
+    if entry.numpys == NULL or entry.out != TYPE_NUMS[place]:
+        return -1
+    if opid == OP_MAXIMUM or opid == OP_MINIMUM:
+        memcpy(result, cnp.PyArray_DATA(a), itemsize)
+        first = 1
+    elif (opid != OP_ADD and opid != OP_MULTIPLY) or type_num_is_narrow(TYPE_NUMS[place]):
+        return -1
+    else:
+        int_element_or_float(opid == OP_MULTIPLY, TYPE_NUMS[place], result)
+    operands[0] = operands[2] = <char*>result
+    operands[1] = cnp.PyArray_BYTES(a) + first * itemsize
+    steps[0] = steps[2] = 0
+    steps[1] = itemsize
+    count = n - first
+    if not run_numpys(entry, operands, &count, steps):
+        return -1
+    return place
+
+
+cdef inline bint type_num_is_narrow(int type_num) noexcept:
+    """Whether NumPy sums up elements of this dtype in a wider one."""
+    return type_num == cnp.NPY_BOOL or type_num == cnp.NPY_INT32
+
+
+cdef inline void int_element_or_float(bint value, int type_num, Element* element) noexcept:
+    if type_num == cnp.NPY_INT64:
+        element.i64 = value
+    else:
+        float_element(value, type_num, element)
+
+
+cdef object small_reduce(int opid, cnp.ndarray a):
+    cdef Element result
+    cdef int place = reduced(opid, a, &result)
+    if place < 0:
+        return None
+    return PyArray_Scalar(&result, <object>cnp.PyArray_DESCR(a), None)
+
+
+cdef object small_mean(cnp.ndarray a):
+    cdef Element result
+    if cnp.PyArray_TYPE(a) != cnp.NPY_FLOAT64 or reduced(OP_ADD, a, &result) < 0:
+        return None
+    result.f64 = result.f64 / cnp.PyArray_SIZE(a)
+    return None if status_raised() else PyArray_Scalar(&result, <object>cnp.PyArray_DESCR(a), None)
+
+
+cdef object small_any(cnp.ndarray a):
+    cdef int found = find(a, True)
+    return None if found < 0 else numpy_bool(found)
+
+
+cdef object small_all(cnp.ndarray a):
+    cdef int found = find(a, False)
+    return None if found < 0 else numpy_bool(not found)
+
+
+cdef inline object numpy_bool(bint value):
+    return _true if value else _false
+
+
+cdef int find(cnp.ndarray a, bint wanted) noexcept:
+    """Whether some element has this truth value, or -1 where NumPy has to tell."""
+    cdef int place = type_place(a)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(a), i
+    cdef void* data = cnp.PyArray_DATA(a)
+    if place < 0 or n > SMALL or cnp.PyArray_NDIM(a) == 0:
+        return -1
+    if TYPE_NUMS[place] == cnp.NPY_BOOL:
+        for i in range(n):
+            if ((<char*>data)[i] != 0) == wanted:
+                return True
+    elif TYPE_NUMS[place] == cnp.NPY_FLOAT64:
+        for i in range(n):
+            if ((<double*>data)[i] != 0) == wanted:
+                return True
+    elif TYPE_NUMS[place] == cnp.NPY_INT64:
+        for i in range(n):
+            if ((<int64_t*>data)[i] != 0) == wanted:
+                return True
+    else:
+        return -1
+    return False
 
 
 # ---- in place
@@ -320,16 +513,17 @@ cdef inline bint run_inplace(int opid, int place, cnp.ndarray a, const void* b, 
     cdef Entry* entry = &BINARY[opid][place]
     cdef Py_ssize_t n = cnp.PyArray_SIZE(a), nbytes = cnp.PyArray_NBYTES(a)
     cdef void* data = cnp.PyArray_DATA(a)
-    if entry.loop == NULL or entry.out != TYPE_NUMS[place] or not cnp.PyArray_FLAGS(a) & cnp.NPY_ARRAY_WRITEABLE:
+    if entry.out != TYPE_NUMS[place] or (entry.loop == NULL and entry.numpys == NULL):
+        return False
+    if not cnp.PyArray_FLAGS(a) & cnp.NPY_ARRAY_WRITEABLE:
         return False
     if n > SMALL or nbytes > <Py_ssize_t>sizeof(scratch):
         return False
-    if not entry.flags:
+    if entry.loop != NULL and not entry.flags:
         (<binary_loop>entry.loop)(data, b, data, n, fixed)
         return True
-    clear_status()  # what NumPy must do again needs `a` as it was
-    (<binary_loop>entry.loop)(data, b, scratch, n, fixed)
-    if status_raised():
+    # What NumPy must do again needs `a` as it was.
+    if not run(entry, data, b, scratch, n, fixed, cnp.PyArray_ITEMSIZE(a), cnp.PyArray_ITEMSIZE(a)):
         return False
     memcpy(data, scratch, nbytes)
     return True

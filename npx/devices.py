@@ -14,7 +14,7 @@ import threading
 
 import numpy
 
-from npx.array import calling, ufunc
+from npx.array import calling
 from npx.array.ndarray import ndarray, payload, wrap
 from npx.dispatch import registry
 from npx.namespace import stand_for
@@ -116,7 +116,6 @@ def _place_or_not():
     """Let calls ask where their results go, but only while the answer may be another device than the host."""
     function = place if _of_process != HOST or _blocks else None
     calling.set_placement(function)
-    ufunc.set_placement(function)
 
 
 def place(host):

@@ -3,12 +3,15 @@
 On the host a method unwraps, calls NumPy's and wraps; on tracers and device arrays its counterpart in `npx.api` runs.
 """
 
+import functools
+import inspect
 import types
 import weakref
 
 import numpy
 
-from npx.array import interop, protocols, upward
+from npx.array import direct, interop, protocols, upward  # noqa: F401  (`direct` before the methods are made)
+from npx.array.attributes import Attribute
 from npx.array.calling import make_wrapper
 from npx.array.capi import lent
 from npx.array.flat import flatiter
@@ -20,6 +23,9 @@ from npx.dispatch.interpreter import Tracer
 #: methods that write into the array itself
 WRITERS = frozenset({"sort", "partition", "fill", "put", "setfield", "byteswap", "setflags", "itemset"})
 
+#: where the `out` of a method stands whose function has another order of arguments, or no signature
+OUT_PLACES = {"all": 3, "any": 3, "dot": 2}
+
 
 def traced_method(name):
     """The counterpart of an array method on payloads that NumPy cannot take."""
@@ -30,20 +36,38 @@ def written_by(name):
     """The function that finds, among the arguments of the array method `name`, those that it writes into."""
 
     def written(function, args, kwargs):
+        if name in WRITERS:
+            return args[:1]
         out = kwargs.get("out")
-        return args[:1] if name in WRITERS else out if type(out) is tuple else () if out is None else (out,)
+        position = _out_position(name)
+        if out is None and position is not None and position < len(args):
+            out = args[position]
+        return out if type(out) is tuple else () if out is None else (out,)
 
     return written
 
 
-def _method(name):
+@functools.cache
+def _out_position(name):
+    """Where `out` stands among the arguments of a method."""
+    if name in OUT_PLACES:
+        return OUT_PLACES[name]
+    try:  # NumPy's function of that name has its arguments in the same order
+        names = list(inspect.signature(getattr(numpy, name, None)).parameters)
+    except (TypeError, ValueError):
+        return None
+    return names.index("out") if "out" in names else None
+
+
+def _method(name, general=None):
     original = getattr(numpy.ndarray, name)
 
     def elsewhere(function, args, kwargs):
         return traced_method(name)(*args, **kwargs)
 
-    method = make_wrapper(original, elsewhere, written_by(name))
-    method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", original.__doc__
+    method = make_wrapper(original, elsewhere, written_by(name), general=general)
+    functools.update_wrapper(method, original)
+    method.__module__ = ndarray.__module__
     return method
 
 
@@ -56,7 +80,7 @@ _view_as_it_is = _method("view")
 _view_of_subclass = make_wrapper(numpy.ndarray.view, with_subclass)
 
 
-def view(self, *args, **kwargs):
+def _view(self, *args, **kwargs):
     """New view of array with the same data; see `numpy.ndarray.view`.
 
     Raises
@@ -81,6 +105,9 @@ def view(self, *args, **kwargs):
     return _view_as_it_is(self, *args, **kwargs)
 
 
+view = _method("view", general=_view)
+
+
 def _attribute(name):
     """A property that NumPy answers from host memory."""
     original = getattr(numpy.ndarray, name)
@@ -101,6 +128,8 @@ def _attribute(name):
         protect_memory(p)
         setattr(p, name, v)
 
+    if type(original) is types.GetSetDescriptorType:
+        return Attribute(original, get, put)
     return property(get, put, doc=original.__doc__)
 
 

@@ -1,3 +1,5 @@
+cimport numpy as cnp
+
 cdef class ndarray:
     cdef public object data_      # the payload; of a view, as of `version`
     cdef public ndarray base_     # views: the array they look into; None for owners
@@ -10,6 +12,27 @@ cdef class ndarray:
     cdef public bint standard       # its operators follow the array API standard, see npx.array.standard
     cdef object __weakref__
 
+cdef Py_ssize_t _now      # the birth of the latest interpreter
+cdef int _capturing       # interpreters, in all threads, that capture arrays older than themselves
+cdef bint captures() noexcept                     # whether one of them is of this thread
+cdef Py_ssize_t birth_while_captured() noexcept   # of an array made while some thread captures: negative in the others
+
+
+cdef inline ndarray new_array(object p):
+    """An npx array around a payload."""
+    cdef ndarray r = ndarray.__new__(ndarray)
+    r.data_ = p
+    r.birth = birth_while_captured() if _capturing else _now
+    return r
+
+
+cdef inline bint is_plain(ndarray x):
+    """Whether data_ can be used as it is, and is host memory."""
+    if type(x.data_) is not cnp.ndarray or (_capturing and captures()):
+        return False
+    return x.base_ is None or (x.view_ is None and x.base_.home is None)
+
+
 cpdef object payload(object x)
 cpdef object wrap(object p)
 cpdef object wrap_scalar(object p)
@@ -17,3 +40,6 @@ cpdef object wrap_like(object result, object inputs)
 cpdef object read(ndarray x)
 cpdef bint on_host(object x)
 cpdef bint vouch(ndarray x, object host)
+
+# What NumPy made of the host array `x`: a view that knows its owner, a new array, a scalar, or `x` itself.
+cdef object view_of_host(ndarray x, object r)

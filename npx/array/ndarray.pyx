@@ -19,15 +19,17 @@ from npx.dispatch.loops cimport (
     OP_BITXOR, OP_LSHIFT, OP_RSHIFT, OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE, OP_MATMUL, OP_NEG, OP_POS, OP_ABS,
     OP_INVERT, small_binary, small_binary_scalar, small_inplace, small_inplace_scalar, small_unary,
 )
+from npx.dispatch.loops import BINARY_OPS, UNARY_OPS
 from npx.array cimport pool
+from npx.array.basic_index cimport basic_index
 from npx.array.memory cimport protect
 
 cnp.import_array()
 
 cdef extern from "numpy/arrayobject.h":
     object PySequence_GetItem(object, Py_ssize_t)
-    object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
     object PyArray_ToScalar(void* data, cnp.ndarray arr)
+    object PyArray_Transpose(cnp.ndarray, void*)
     bint PyDataType_REFCHK(cnp.dtype)
     PyObject* PyDataType_METADATA(cnp.dtype)
 
@@ -35,10 +37,9 @@ cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject*)
     void Py_INCREF(object)
     Py_ssize_t Py_REFCNT(object)
-    int PySlice_Unpack(object, Py_ssize_t*, Py_ssize_t*, Py_ssize_t*)
-    void PyErr_Clear()
-    Py_ssize_t PySlice_AdjustIndices(Py_ssize_t, Py_ssize_t*, Py_ssize_t*, Py_ssize_t)
-    Py_ssize_t PyNumber_AsSsize_t(object, PyObject*) except? -1
+    tuple PyTuple_New(Py_ssize_t)
+    PyObject* PyLong_FromSsize_t(Py_ssize_t) except NULL
+    void PyTuple_SET_ITEM(tuple, Py_ssize_t, PyObject*)
 
 cdef extern from *:
     """
@@ -81,8 +82,7 @@ def forget_other_threads():
     _capturing, _transforming = npx_capturing, npx_unsettled > 0
 
 
-cdef inline bint _captures():
-    """Whether an interpreter of this thread captures arrays that are older than itself."""
+cdef bint captures() noexcept:
     return _capturing and npx_capturing
 
 
@@ -91,8 +91,7 @@ cdef inline bint _settled_elsewhere():
     return _transforming == 0 or (_transforming == 1 and npx_unsettled)
 
 
-cdef Py_ssize_t _birth_while_captured():
-    """The birth of an array made while some thread captures: negative in the other threads."""
+cdef Py_ssize_t birth_while_captured() noexcept:
     return _now if npx_capturing else -_now
 
 # Operators in the order of OpId and UnaryId.
@@ -103,42 +102,26 @@ cdef list INPLACE = [operator.iadd, operator.isub, operator.imul, operator.itrue
                      operator.ipow, operator.iand, operator.ior, operator.ixor, operator.ilshift, operator.irshift,
                      None, None, None, None, None, None, operator.imatmul]
 cdef list UNARY = [operator.neg, operator.pos, operator.abs, operator.invert]
-BINARY_UFUNCS = ("add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "bitwise_and",
-                 "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "less", "less_equal", "greater",
-                 "greater_equal", "equal", "not_equal", "matmul")
-UNARY_UFUNCS = ("negative", "positive", "absolute", "invert")
+cdef dict BINARY_UFUNCS = {**BINARY_OPS, OP_POWER: "power", OP_MATMUL: "matmul"}
 
 
 # ------------------------------------------------------------------------------------------- reading and wrapping
-cdef inline ndarray _new(object p):
-    cdef ndarray r = ndarray.__new__(ndarray)
-    r.data_ = p
-    r.birth = _birth_while_captured() if _capturing else _now
-    return r
-
-
-cdef inline bint _plain(ndarray x):
-    """Whether data_ can be used as it is, and is host memory."""
-    if type(x.data_) is not cnp.ndarray or _captures():
-        return False
-    return x.base_ is None or (x.view_ is None and x.base_.home is None)
-
-
 cdef inline bint _direct(ndarray x):
     """Whether NumPy's operators on its memory are those of `x`."""
-    return _plain(x) and not x.standard
+    return is_plain(x) and not x.standard
 
 
 cdef inline bint _is_standard(object x):
     return isinstance(x, ndarray) and (<ndarray>x).standard
 
 
-cdef inline object _view(ndarray x, object r):
-    """A result of indexing the host array `x`: a view that knows its owner, a new array, or a scalar."""
+cdef object view_of_host(ndarray x, object r):
     cdef ndarray v
+    if r is x.data_:
+        return x
     if type(r) is not cnp.ndarray:
         return r
-    v = _new(r)
+    v = new_array(r)
     base = cnp.get_array_base(<cnp.ndarray>r)  # gathered elements may be a view too, of memory of their own
     if base is not None and (base is x.data_ or base is cnp.get_array_base(<cnp.ndarray>x.data_)):
         v.base_ = x if x.base_ is None else x.base_
@@ -146,64 +129,11 @@ cdef inline object _view(ndarray x, object r):
     return v
 
 
-cdef enum:
-    MOST_AXES = 8  # of the arrays that `_basic_view` takes
-
-
-cdef object _basic_view(cnp.ndarray a, object k):
-    """``a[k]`` for a slice, or a tuple of ints and slices that leaves an axis; None where NumPy has to do it."""
-    cdef cnp.npy_intp dims[MOST_AXES]
-    cdef cnp.npy_intp strides[MOST_AXES]
-    cdef cnp.npy_intp extent, stride, offset = 0
-    cdef Py_ssize_t i, stop, step, given = 1
-    cdef int axis, ndim = a.ndim, left = 0
-    cdef bint several = type(k) is tuple
-    cdef object item = k, r
-    cdef cnp.dtype descr
-    if several:
-        given = len(<tuple>k)
-    if given > ndim or ndim > MOST_AXES:
-        return None
-    for axis in range(ndim):
-        extent, stride = cnp.PyArray_DIM(a, axis), cnp.PyArray_STRIDE(a, axis)
-        if axis < given:
-            if several:
-                item = (<tuple>k)[axis]
-            if type(item) is slice:
-                if PySlice_Unpack(item, &i, &stop, &step) < 0:
-                    PyErr_Clear()  # NumPy looks at all items first: another one may be no index at all
-                    return None
-                extent = PySlice_AdjustIndices(extent, &i, &stop, step)
-                if extent:
-                    offset += i * stride
-                stride *= step
-            elif type(item) is int:
-                i = PyNumber_AsSsize_t(item, NULL)  # clipped where it is too large: out of bounds all the same
-                if i < 0:
-                    i += extent
-                if not 0 <= i < extent:
-                    return None
-                offset += i * stride
-                continue
-            else:
-                return None
-        dims[left], strides[left] = extent, stride
-        left += 1
-    if left == 0:
-        return None
-    descr = a.descr
-    Py_INCREF(descr)
-    r = PyArray_NewFromDescr(<PyTypeObject*>cnp.ndarray, descr, left, dims, strides, cnp.PyArray_BYTES(a) + offset,
-                             cnp.PyArray_FLAGS(a), NULL)
-    cnp.set_array_base(r, a)
-    return r
-
-
 cpdef object read(ndarray x):
     """The payload that `x` holds now, for this thread."""
-    if _plain(x):
+    if is_plain(x):
         return x.data_
-    if x.base_ is None and not _captures() and _settled_elsewhere():
+    if x.base_ is None and not captures() and _settled_elsewhere():
         return x.data_
     return slow.read(x)
 
@@ -214,7 +144,7 @@ cpdef object payload(object x):
         return read(<ndarray>x)
     if type(x) is list or type(x) is tuple:
         return slow.stack_payload(x)
-    if _captures() and isinstance(x, cnp.ndarray):
+    if captures() and isinstance(x, cnp.ndarray):
         return slow.captured(x)
     return x
 
@@ -222,18 +152,18 @@ cpdef object payload(object x):
 cpdef object wrap(object p):
     """An npx array around a payload; anything else, NumPy's scalars and subclasses among it, unchanged."""
     if type(p) is cnp.ndarray:
-        return _new(p)
+        return new_array(p)
     if isinstance(p, (numpy.generic, int, float, complex, numpy.ndarray, str, bytes)) or p is None:
         return p
     if isinstance(p, _Tracer) or slow.is_payload(p):
-        return _new(p)
+        return new_array(p)
     return p
 
 
 cpdef object wrap_scalar(object p):
     """Wrap a result that NumPy returns as a scalar: on a tracer or device array, a 0-d array that cannot be written."""
     if type(p) is cnp.ndarray:
-        return p[()] if (<cnp.ndarray>p).ndim == 0 else _new(p)
+        return p[()] if (<cnp.ndarray>p).ndim == 0 else new_array(p)
     r = wrap(p)
     if type(r) is ndarray and slow.ndim_of(p) == 0:
         (<ndarray>r).scalar = True
@@ -264,7 +194,7 @@ cpdef object wrap_like(object result, object inputs):
     for item in inputs:
         if _memory(<ndarray>item) is result:
             return item
-    r = _new(result)
+    r = new_array(result)
     base = (<object>result).base
     if base is not None:
         for item in inputs:
@@ -279,7 +209,7 @@ cpdef object wrap_like(object result, object inputs):
 
 cpdef bint on_host(object x):
     """Whether `x` is an npx array whose payload is host memory and may be used directly."""
-    return isinstance(x, ndarray) and _plain(<ndarray>x)
+    return isinstance(x, ndarray) and is_plain(<ndarray>x)
 
 
 cpdef bint vouch(ndarray x, object host):
@@ -299,20 +229,23 @@ def install(slow_paths, dict members):
 
 def capturing():
     """Whether an interpreter of this thread captures the arrays that are older than itself."""
-    return _captures()
+    return captures()
 
 
 cdef inline object _index(object k):
     """An index or value without npx arrays, where all of them are on the host; ABSENT where one is not."""
     if isinstance(k, ndarray):
-        return (<ndarray>k).data_ if _plain(<ndarray>k) else ABSENT
+        return (<ndarray>k).data_ if is_plain(<ndarray>k) else ABSENT
     if type(k) is tuple:
         for item in <tuple>k:
             if type(item) is not slice and type(item) is not int and item is not None and item is not Ellipsis:
                 return slow.host_sequence(k, ABSENT)
         return k
     if type(k) is list:
-        return slow.host_sequence(k, ABSENT)
+        for item in <list>k:
+            if not _is_number(item):
+                return slow.host_sequence(k, ABSENT)
+        return k
     return ABSENT if isinstance(k, _Tracer) else k
 
 
@@ -326,21 +259,6 @@ cdef inline bint _is_host_operand(object x):
     return type(x) is cnp.ndarray or cnp.PyArray_IsAnyScalar(x)
 
 
-cdef inline bint _is_large(object p):
-    return isinstance(p, cnp.ndarray) and cnp.PyArray_NBYTES(<cnp.ndarray>p) >= pool.LARGE
-
-
-cdef object _apply(object function, object p, object q):
-    """NumPy's operator on host operands; a large result comes from the pool."""
-    if not (_is_large(p) or _is_large(q)):
-        return function(p, q)
-    previous = pool.enter()
-    try:
-        return function(p, q)
-    finally:
-        pool.leave(previous)
-
-
 cdef object _binary(int opid, object left, object right):
     cdef object r
     cdef ndarray a, b
@@ -351,23 +269,23 @@ cdef object _binary(int opid, object left, object right):
             if _direct(b):
                 r = small_binary(opid, <cnp.ndarray>a.data_, <cnp.ndarray>b.data_)
                 if r is None:
-                    r = _apply(BINARY[opid], a.data_, b.data_)
-                return _new(r) if type(r) is cnp.ndarray else wrap(r)
+                    r = pool.call_two(BINARY[opid], a.data_, b.data_)
+                return new_array(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_number(right):
             r = small_binary_scalar(opid, <cnp.ndarray>a.data_, right, False)
             if r is None:
-                r = _apply(BINARY[opid], a.data_, right)
-            return _new(r) if type(r) is cnp.ndarray else wrap(r)
+                r = pool.call_two(BINARY[opid], a.data_, right)
+            return new_array(r) if type(r) is cnp.ndarray else wrap(r)
         elif _is_host_operand(right):
-            return wrap(_apply(BINARY[opid], a.data_, right))
+            return wrap(pool.call_two(BINARY[opid], a.data_, right))
     elif _is_number(left) and isinstance(right, ndarray) and _direct(<ndarray>right):
         b = <ndarray>right
         r = small_binary_scalar(opid, <cnp.ndarray>b.data_, left, True)
         if r is None:
-            r = _apply(BINARY[opid], left, b.data_)
-        return _new(r) if type(r) is cnp.ndarray else wrap(r)
+            r = pool.call_two(BINARY[opid], left, b.data_)
+        return new_array(r) if type(r) is cnp.ndarray else wrap(r)
     elif isinstance(right, ndarray) and _is_host_operand(left) and _direct(<ndarray>right):
-        return wrap(_apply(BINARY[opid], left, (<ndarray>right).data_))
+        return wrap(pool.call_two(BINARY[opid], left, (<ndarray>right).data_))
     if _is_standard(left) or _is_standard(right):
         return slow.standard.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
     return slow.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
@@ -402,7 +320,7 @@ cdef object _unary(int opid, ndarray x):
     if _direct(x):
         r = small_unary(opid, <cnp.ndarray>x.data_)
         return wrap(UNARY[opid](x.data_) if r is None else r)
-    r = slow.unary(UNARY[opid], UNARY_UFUNCS[opid], x)
+    r = slow.unary(UNARY[opid], UNARY_OPS[opid], x)
     return slow.standard.adopt(r) if x.standard else r
 
 
@@ -432,7 +350,7 @@ cdef class ndarray:
 
     def __init__(self, *args, **kwargs):
         self.data_ = numpy.ndarray(*args, **{k: payload(v) for k, v in kwargs.items()})
-        self.birth = _birth_while_captured() if _capturing else _now
+        self.birth = birth_while_captured() if _capturing else _now
 
     def __add__(self, other): return _binary(OP_ADD, self, other)
     def __radd__(self, other): return _binary(OP_ADD, other, self)
@@ -518,24 +436,23 @@ cdef class ndarray:
                 if 0 <= i < n:
                     return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)
             if a.ndim > 1:  # NumPy's sequence slot, past the parsing of an index
-                return _view(self, PySequence_GetItem(a, i))
-        elif type(k) is not slice:
+                return view_of_host(self, PySequence_GetItem(a, i))
+        elif type(k) is slice or type(k) is tuple or k is None or k is Ellipsis:
+            r = basic_index(a, k)
+            if r is not None:
+                return view_of_host(self, r)
+        if type(k) is not slice:
             index = _index(k)
             if index is ABSENT:
                 return slow.getitem(self, k)
             k = index
-        r = None
-        if type(k) is slice or type(k) is tuple:
-            r = _basic_view(a, k)
-        if r is not None:
-            return _view(self, r)
         try:
-            return _view(self, a[k])
+            return view_of_host(self, a[k])
         except ValueError:
             return slow.getitem(self, k)  # with what stands for objects of which `__array__` gives npx arrays
 
     def __setitem__(self, k, value):
-        if _plain(self) and not self.scalar:
+        if is_plain(self) and not self.scalar:
             index = k if type(k) is int or type(k) is slice else _index(k)
             if index is not ABSENT:
                 if _is_number(value) or PyDataType_REFCHK((<cnp.ndarray>self.data_).descr):
@@ -552,23 +469,29 @@ cdef class ndarray:
         raise ValueError("cannot delete array elements")
 
     def __len__(self):
-        p = read(self)
-        return len(p) if isinstance(p, cnp.ndarray) else slow.length(p)
+        cdef cnp.ndarray a
+        if is_plain(self):
+            a = <cnp.ndarray>self.data_
+            if a.ndim:
+                return cnp.PyArray_DIM(a, 0)
+        return slow.length(read(self))
 
     def __iter__(self):
         if slow.ndim_of(self.data_) == 0:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(len(self)))
+        return slow.Items(self)
 
     def __contains__(self, value):
         return slow.contains(self, value)
 
     # --------------------------------------------------------------------------------------- conversion
     def __bool__(self): return bool(read(self))
-    def __int__(self): return int(slow.scalar_value(self, int))
-    def __float__(self): return float(slow.scalar_value(self, float))
-    def __complex__(self): return complex(slow.scalar_value(self, complex))
-    def __index__(self): return operator.index(slow.scalar_value(self, operator.index))
+    def __int__(self): return int(self.data_ if is_plain(self) else slow.scalar_value(self, int))
+    def __float__(self): return float(self.data_ if is_plain(self) else slow.scalar_value(self, float))
+    def __complex__(self): return complex(self.data_ if is_plain(self) else slow.scalar_value(self, complex))
+    def __index__(self):
+        return operator.index(self.data_ if is_plain(self) else slow.scalar_value(self, operator.index))
+
     def __repr__(self): return slow.text(self, repr)
     def __str__(self): return slow.text(self, str)
     def __format__(self, spec): return slow.text(self, lambda p: format(p, spec))
@@ -578,7 +501,7 @@ cdef class ndarray:
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
         cdef cnp.dtype descr
-        if _plain(self):
+        if is_plain(self):
             host = self.data_
             protect(host)  # the receiver may write into it
         else:
@@ -599,7 +522,13 @@ cdef class ndarray:
     @property
     def shape(self):
         """Tuple of array dimensions."""
-        return read(self).shape
+        cdef int axis
+        if not is_plain(self):
+            return read(self).shape
+        shape = PyTuple_New(cnp.PyArray_NDIM(<cnp.ndarray>self.data_))
+        for axis in range(cnp.PyArray_NDIM(<cnp.ndarray>self.data_)):
+            PyTuple_SET_ITEM(shape, axis, PyLong_FromSsize_t(cnp.PyArray_DIM(<cnp.ndarray>self.data_, axis)))
+        return shape
 
     @shape.setter
     def shape(self, value):
@@ -612,7 +541,7 @@ cdef class ndarray:
     @property
     def dtype(self):
         """Data type of the elements."""
-        return self.data_.dtype
+        return <object>cnp.PyArray_DESCR(<cnp.ndarray>self.data_) if is_plain(self) else self.data_.dtype
 
     @dtype.setter
     def dtype(self, value):
@@ -625,16 +554,16 @@ cdef class ndarray:
     @property
     def ndim(self):
         """Number of dimensions."""
-        return read(self).ndim
+        return cnp.PyArray_NDIM(<cnp.ndarray>self.data_) if is_plain(self) else read(self).ndim
 
     @property
     def size(self):
         """Number of elements."""
-        return read(self).size
+        return cnp.PyArray_SIZE(<cnp.ndarray>self.data_) if is_plain(self) else read(self).size
 
     @property
     def T(self):
         """View of the transposed array."""
-        if _plain(self):
-            return _view(self, self.data_.T)
+        if is_plain(self):
+            return view_of_host(self, PyArray_Transpose(<cnp.ndarray>self.data_, NULL))
         return self.transpose()

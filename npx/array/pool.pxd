@@ -1,4 +1,3 @@
-cdef Py_ssize_t LARGE          # bytes from which results come from the pool: what malloc trims
-
-cdef object enter()            # NumPy allocates from the pool until `leave` gets what this returned
-cdef int leave(object previous) except -1
+# Call `function` with NumPy arrays or scalars; a large result comes from the pool.
+cdef object call_one(object function, object p)
+cdef object call_two(object function, object p, object q)

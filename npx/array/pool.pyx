@@ -6,6 +6,7 @@ by npx arrays, so their blocks are kept instead. The pool serves only results th
 https://numpy.org/neps/nep-0049.html); other NumPy arrays keep NumPy's allocator.
 """
 
+from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
@@ -27,10 +28,15 @@ cdef extern from "numpy/ndarraytypes.h":
         unsigned char version
         PyDataMemAllocator allocator
 
+cdef extern from "Python.h":
+    size_t OFFSET "PY_VECTORCALL_ARGUMENTS_OFFSET"
+    object PyObject_CallOneArg(object, object)
+    object PyObject_Vectorcall(object, PyObject* const*, size_t, PyObject*)
+
 cdef extern from "numpy/arrayobject.h":
     object PyDataMem_SetHandler(object handler)
 
-LARGE = 1 << 17
+cdef Py_ssize_t LARGE = 1 << 17  # bytes from which results come from the pool: what malloc trims
 
 cdef enum:
     PLACES = 16          # blocks that are kept
@@ -113,13 +119,30 @@ handler.allocator.free = give
 cdef object _handler = PyCapsule_New(&handler, b"mem_handler", NULL)
 
 
-cdef object enter():
-    return PyDataMem_SetHandler(_handler)
+cdef inline bint is_large(object p):
+    return isinstance(p, cnp.ndarray) and cnp.PyArray_NBYTES(<cnp.ndarray>p) >= LARGE
 
 
-cdef int leave(object previous) except -1:
-    PyDataMem_SetHandler(previous)
-    return 0
+cdef object call_one(object function, object p):
+    if not is_large(p):
+        return PyObject_CallOneArg(function, p)
+    previous = PyDataMem_SetHandler(_handler)
+    try:
+        return PyObject_CallOneArg(function, p)
+    finally:
+        PyDataMem_SetHandler(previous)
+
+
+cdef object call_two(object function, object p, object q):
+    cdef PyObject* operands[3]
+    operands[1], operands[2] = <PyObject*>p, <PyObject*>q
+    if not (is_large(p) or is_large(q)):
+        return PyObject_Vectorcall(function, operands + 1, 2 | OFFSET, NULL)
+    previous = PyDataMem_SetHandler(_handler)
+    try:
+        return PyObject_Vectorcall(function, operands + 1, 2 | OFFSET, NULL)
+    finally:
+        PyDataMem_SetHandler(previous)
 
 
 def kept_bytes():

@@ -15,6 +15,7 @@ import numpy
 from npx.array import array_likes, standard
 from npx.array import ndarray as core
 from npx.array.interop import to_numpy
+from npx.array.items import Items
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.protocols import check_buffer
@@ -26,7 +27,7 @@ from npx.dispatch.abstract import Slice
 from npx.dispatch.interpreter import Tracer, stack
 from npx.dispatch.registry import op
 
-__all__ = ["captured", "check_buffer", "read", "standard", "to_numpy"]  # the class calls them through this module
+__all__ = ["Items", "captured", "check_buffer", "read", "standard", "to_numpy"]  # the class calls them through this module
 
 HOST_SCALARS = (numpy.generic, int, float, complex, bool)
 

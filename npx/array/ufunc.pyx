@@ -8,8 +8,14 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from npx.array.memory cimport nsaved
 from npx.array cimport pool
+from npx.array.calling cimport (
+    OFFSET, Call, PyObject_Vectorcall, PyVectorcall_NARGS, finish, make_callable, place, prepare, release,
+    vectorcallfunc,
+)
 from npx.array.ndarray cimport ndarray, on_host, payload, wrap
-from npx.dispatch.loops cimport binary_place, small_binary, small_binary_scalar, small_unary, unary_place
+from npx.dispatch.loops cimport (
+    binary_place, small_binary, small_binary_scalar, small_reduce, small_unary, unary_place,
+)
 
 import functools
 import importlib
@@ -27,30 +33,12 @@ from npx.array.ufunc_overrides import gives_npx_array, override, overrides, with
 cnp.import_array()
 
 cdef extern from "Python.h":
-    ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*) except NULL
-    object PyObject_CallOneArg(object, object)
-    object PyObject_Vectorcall(object, PyObject* const*, size_t, PyObject*)
     object PyObject_VectorcallMethod(object, PyObject* const*, size_t, PyObject*)
-    ctypedef struct CallableType "PyTypeObject":
-        Py_ssize_t tp_vectorcall_offset
-        unsigned long tp_flags
-    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
-    Py_ssize_t PyVectorcall_NARGS(size_t)
     void Py_INCREF(object)
     void Py_SET_TYPE(object, object)
 
 #: method -> the place of `out` among its positional arguments; `at` writes into its first operand
 cdef dict OUT_PLACES = {"reduce": 3, "accumulate": 3, "reduceat": 4, "at": 0, "outer": -1}
-
-
-#: where results go that are made from no npx array: function of the NumPy array, or None for the host
-cdef object place = None
-
-
-def set_placement(function):
-    """As `npx.array.calling.set_placement`, for ufuncs."""
-    global place
-    place = function
 
 
 cdef object traced(str method):
@@ -59,10 +47,6 @@ cdef object traced(str method):
     if method is None:
         return importlib.import_module("npx.array.ufunc_traced").call
     return getattr(importlib.import_module("npx.array.ufunc_methods"), method)
-
-
-cdef inline bint is_large(object p):
-    return isinstance(p, cnp.ndarray) and cnp.PyArray_NBYTES(<cnp.ndarray>p) >= pool.LARGE
 
 
 cdef class ufunc:
@@ -105,20 +89,12 @@ cdef class ufunc:
         p = (<ndarray>x).data_
         r = None if self.small < 0 else small_unary(self.small, <cnp.ndarray>p)
         if r is None:
-            if cnp.PyArray_NBYTES(<cnp.ndarray>p) < pool.LARGE:
-                r = PyObject_CallOneArg(self.numpy, p)
-            else:
-                previous = pool.enter()
-                try:
-                    r = PyObject_CallOneArg(self.numpy, p)
-                finally:
-                    pool.leave(previous)
+            r = pool.call_one(self.numpy, p)
         return wrap_host(r)
 
     cdef object binary(self, object x, object y):
         """The result for arrays in host memory or one such array and a scalar, else None."""
         cdef object p, q, r = None
-        cdef PyObject* operands[2]
         if on_host(x):
             p = (<ndarray>x).data_
             if on_host(y):
@@ -138,19 +114,16 @@ cdef class ufunc:
         else:
             return None
         if r is None:
-            operands[0], operands[1] = <PyObject*>p, <PyObject*>q
-            if not (is_large(p) or is_large(q)):
-                r = PyObject_Vectorcall(self.numpy, operands, 2, NULL)
-            else:
-                previous = pool.enter()
-                try:
-                    r = PyObject_Vectorcall(self.numpy, operands, 2, NULL)
-                finally:
-                    pool.leave(previous)
+            r = pool.call_two(self.numpy, p, q)
         return wrap_host(r)
 
     def reduce(self, /, *args, **kwargs):
         """Reduce `array`'s dimensions along `axis`; see `numpy.ufunc.reduce`."""
+        if not kwargs and len(args) == 1 and self.nin == 2 and self.small >= 0 and on_host(args[0]):
+            a = (<ndarray>args[0]).data_
+            r = small_reduce(self.small, a) if cnp.PyArray_NDIM(a) == 1 else None
+            if r is not None:
+                return r
         return call_method(self, "reduce", args, kwargs)
 
     def accumulate(self, /, *args, **kwargs):
@@ -250,20 +223,36 @@ cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyO
         elif n == 2 == self.operands:
             r = self.binary(<object>args[0], <object>args[1])
     if r is None:
-        r = any_arguments(self, None, args, n, None if names == NULL else <tuple>names)
+        r = call_plain(self, args, n, names)
+        if r is NotImplemented:
+            r = any_arguments(self, None, args, n, None if names == NULL else <tuple>names)
     Py_INCREF(r)
     return <PyObject*>r
 
 
-cdef void _install_vectorcall():
-    """Cython has no vectorcall for instances of a class; the interpreter wants its place in the object, and a flag."""
-    cdef ufunc sample = ufunc.__new__(ufunc)
-    cdef CallableType* kind = <CallableType*>ufunc
-    kind.tp_vectorcall_offset = <char*>&sample.vectorcall - <char*><PyObject*>sample
-    kind.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL
+cdef object call_plain(ufunc self, PyObject* const* args, Py_ssize_t n, PyObject* names):
+    """Call NumPy's ufunc on plain arguments; NotImplemented where there is more to it."""
+    cdef Call call
+    cdef Py_ssize_t i, total = n if names == NULL else n + len(<tuple>names)
+    if nsaved and total > self.nin:  # it may write into an argument
+        return NotImplemented
+    try:
+        if not prepare(&call, args, total):
+            return NotImplemented
+        result = PyObject_Vectorcall(self.numpy, call.given + 1, <size_t>n | OFFSET, names)
+        if total == self.nin:
+            return finish(&call, result)
+        for i in range(self.nin, total):
+            if call.given[i + 1] == <PyObject*>result:
+                return <object>args[i]
+        result = wrap_given(result, [<object>args[i] for i in range(total)])
+        return result if place is None or call.narrays else placed(result)
+    finally:
+        release(&call)
 
 
-_install_vectorcall()
+cdef ufunc _sample = ufunc.__new__(ufunc)
+make_callable(ufunc, <char*>&_sample.vectorcall - <char*><PyObject*>_sample, 0)
 
 
 cdef object call_method(ufunc self, str method, tuple args, dict kwargs):
@@ -443,3 +432,4 @@ def array_ufunc(self, called, method, *inputs, **kwargs):
 def stack_traced(payloads):
     """One payload from a list of payloads of one shape, tracers or device arrays among them."""
     return importlib.import_module("npx.array.ufunc_traced").stack(payloads)
+
