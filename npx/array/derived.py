@@ -16,10 +16,12 @@ from npx.array.ndarray import ndarray
 from npx.array.subclass import HostSubclass, to_npx
 
 #: members that make no arrays and take none, or that only NumPy and Python call
-KEPT = frozenset("""
+KEPT = frozenset(
+    """
     __array_finalize__ __class_getitem__ __copy__ __deepcopy__ __doc__ __format__ __getstate__ __init_subclass__
     __module__ __reduce__ __reduce_ex__ __repr__ __setattr__ __setitem__ __setstate__ __str__ tobytes tolist
-""".split())
+""".split()
+)
 
 #: classes of which there is one instance, which is compared by identity
 SINGLETONS = frozenset(("MaskedConstant",))
