@@ -1,7 +1,7 @@
 """What compiled code says about divisions by zero, overflows, underflows and invalid values.
 
-Compiled loops look at nothing while they run; the processor notes in flags what went wrong. Where `numpy.errstate` wants
-to hear of it, NumPy computes the graph again, op by op, and so finds what happened on which line.
+Compiled loops look at nothing while they run; the processor notes in flags what went wrong. Where `numpy.errstate`
+wants to hear of it, NumPy computes the graph again, op by op, and so finds what happened on which line.
 """
 
 import sys

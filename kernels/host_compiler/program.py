@@ -138,7 +138,12 @@ class Writer:
         inputs = ", ".join(
             f"p{k}" if isinstance(place, PythonInput) else f"x{k}" for k, place in enumerate(self.plan.inputs)
         )
-        head = ["def make(arena):", "    flags = Flags()", *(f"    {line}" for line in self.setup), "    def run(args):"]
+        head = [
+            "def make(arena):",
+            "    flags = Flags()",
+            *(f"    {line}" for line in self.setup),
+            "    def run(args):",
+        ]
         if inputs:
             head.append(f"        {inputs}, = args")
         body = [*(f"        {line}" for line in self.lines), f"        return [{outputs}]", "    return run, flags", ""]

@@ -27,7 +27,8 @@ from npx.dispatch.abstract import Slice
 from npx.dispatch.interpreter import Tracer, stack
 from npx.dispatch.registry import op
 
-__all__ = ["Items", "captured", "check_buffer", "read", "standard", "to_numpy"]  # the class calls them through this module
+# the class calls these through this module
+__all__ = ["Items", "captured", "check_buffer", "read", "standard", "to_numpy"]
 
 HOST_SCALARS = (numpy.generic, int, float, complex, bool)
 

@@ -8,6 +8,7 @@ import collections
 
 import numpy
 
+from npx.array import upward
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.views import root_of
 from npx.ops.index_specs import rebuild
@@ -122,5 +123,5 @@ _VIEWS = {
     "imag": lambda x: x.imag,
     "diagonal": lambda x, offset, axis1, axis2: x.diagonal(offset, axis1, axis2),
     "view_dtype": lambda x, dtype: x.view(dtype),
-    "broadcast_to": lambda x, shape: numpy.broadcast_to(x, shape),
+    "broadcast_to": lambda x, shape: upward.module("namespace").call(numpy.broadcast_to, (x, shape), {}),
 }
