@@ -155,7 +155,7 @@ def operand_aval(operand, code):
     return aval_of(operand)
 
 
-SMALL_LOOPS = {ufunc for ufunc, _ in loops.registered()}
+SMALL_LOOPS = {ufunc for ufunc, _ in loops.with_loops(registered=True)}
 
 
 def compiled(op):

@@ -195,10 +195,10 @@ def with_subclass(function, args, kwargs):
     TypeError
         A transform other than `jit` traces an argument.
     """
-    kind = type(first_subclass(args, kwargs))
-    for x in _arrays(args, kwargs):
+    instance = first_subclass(args, kwargs)
+    for x in () if instance is None else _arrays(args, kwargs):
         if isinstance(x.data_, Tracer) and not x.data_.interpreter.captures:
-            host_value(x, kind)  # raises
+            host_value(x, type(instance))  # raises
     return routing.through_host(function, args, kwargs)
 
 

@@ -6,6 +6,7 @@ import inspect
 import operator
 import pickle
 import sys
+import warnings
 import weakref
 
 import numpy
@@ -220,6 +221,8 @@ def after(function):
         lambda x: operator.delitem(x.flat, 0),
         lambda x: delattr(x, "shape"),
         lambda x: delattr(x, "dtype"),
+        lambda x: delattr(x, "real"),
+        lambda x: delattr(x, "nbytes"),
         lambda x: x[0.0:, 0.0],
     ],
 )
@@ -309,7 +312,22 @@ def test_copies_keep_the_layout():
     assert pickle.loads(pickle.dumps(x)).flags.f_contiguous
 
 
+def test_calls_past_the_parsing_of_arguments():
+    x = np.array(1.5).round()
+    assert type(x) is np.float64 and x == 2
+    record = np.ones(2, dtype=[("a", int, 3)])
+    assert record.item(0)[0].base is record
+    text = np.array(["b", None, "a"], dtype=numpy.dtypes.StringDType(na_object=None))
+    with pytest.raises(ValueError, match="null"):
+        text.argsort()
+
+
 def test_names_that_numpy_warns_of_warn_each_time():
-    for _ in range(2):
-        with pytest.warns(DeprecationWarning):
+    def warned(np):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             np.chararray  # noqa: B018
+        return [w.category for w in caught]
+
+    for _ in range(2):
+        assert warned(np) == warned(numpy)

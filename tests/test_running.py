@@ -39,6 +39,7 @@ match sys.argv[-1]:
     case "exit":
         sys.exit(7)
     case "interrupt":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started it deaf
         os.kill(os.getpid(), signal.SIGINT)
         signal.pause()
 """

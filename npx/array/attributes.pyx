@@ -6,6 +6,8 @@ from npx.array.ndarray cimport is_plain, ndarray, view_of_host
 
 import types
 
+import numpy
+
 cnp.import_array()
 
 cdef extern from "Python.h":
@@ -48,6 +50,9 @@ cdef class Attribute:
 
     def __set__(self, instance, value):
         self.put(instance, value)
+
+    def __delete__(self, instance):
+        self.descriptor.__delete__(numpy.empty(0))  # raises NumPy's AttributeError
 
     def __repr__(self):
         return repr(self.descriptor)

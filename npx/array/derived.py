@@ -13,13 +13,14 @@ import numpy
 from npx.array.calling import make_wrapper
 from npx.array.methods import with_subclass
 from npx.array.ndarray import ndarray
-from npx.array.subclass import HostSubclass, to_npx
+from npx.array.subclass import WITHOUT_ARRAYS, HostSubclass, to_npx
+from npx.dispatch.locks import lock_for_all
 
 #: members that make no arrays and take none, or that only NumPy and Python call
 KEPT = frozenset(
     """
     __array_finalize__ __class_getitem__ __copy__ __deepcopy__ __doc__ __format__ __getstate__ __init_subclass__
-    __module__ __reduce__ __reduce_ex__ __repr__ __setattr__ __setitem__ __setstate__ __str__ tobytes tolist
+    __module__ __reduce__ __reduce_ex__ __repr__ __setattr__ __setitem__ __setstate__ __str__
 """.split()
 )
 
@@ -27,6 +28,7 @@ KEPT = frozenset(
 SINGLETONS = frozenset(("MaskedConstant",))
 
 _derived = {}  # NumPy's class -> npx's
+_deriving = lock_for_all()
 
 
 def derive(original):
@@ -41,14 +43,19 @@ def derive(original):
         return HostSubclass
     if original.__name__ in SINGLETONS:
         return original
-    if original not in _derived:
-        parents = [derive(base) for base in original.__bases__ if issubclass(base, numpy.ndarray)]
-        bases = (original, *parents) if parents == [HostSubclass] else (*parents, original)
-        scope = dict(_globals_of(original))
-        derived = type(HostSubclass)(original.__name__, bases, _namespace(original, scope))
-        scope[original.__name__] = derived
-        _derived[original] = derived
-    return _derived[original]
+    with _deriving:
+        if original not in _derived:
+            _derived[original] = _derive(original)
+        return _derived[original]
+
+
+def _derive(original):
+    parents = [derive(base) for base in original.__bases__ if issubclass(base, numpy.ndarray)]
+    bases = (original, *parents) if parents == [HostSubclass] else (*parents, original)
+    scope = dict(_globals_of(original))
+    derived = type(HostSubclass)(original.__name__, bases, _namespace(original, scope))
+    scope[original.__name__] = derived
+    return derived
 
 
 def _globals_of(original):
@@ -64,7 +71,7 @@ def _namespace(original, scope):
         "_npx_stands_for": original,  # its instances count as instances of the new class: see `NDArrayMeta`
     }
     for name, value in vars(original).items():
-        if name in KEPT or (name.startswith("_") and not name.endswith("__")):
+        if name in KEPT or name in WITHOUT_ARRAYS or (name.startswith("_") and not name.endswith("__")):
             continue
         if isinstance(value, types.FunctionType):
             found[name] = _wrapped(_in_scope(value, scope) if value.__globals__ is _globals_of(original) else value)

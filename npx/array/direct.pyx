@@ -234,6 +234,8 @@ cdef object repeat(Arguments args, Py_ssize_t n):
 cdef object argsort(Arguments args, Py_ssize_t n):
     if n != 1 or not is_host(args[0]) or cnp.PyArray_NDIM(memory(args[0])) == 0:
         return NotImplemented
+    if not is_real(memory(args[0])):  # where comparisons can fail it gives a result beside the exception
+        return NotImplemented
     return new_array(PyArray_ArgSort(memory(args[0]), -1, cnp.NPY_QUICKSORT))
 
 
@@ -245,6 +247,8 @@ cdef object round_(Arguments args, Py_ssize_t n):
 
 cdef inline object taken(object result):
     """A new array, or a scalar for one without dimensions."""
+    if type(result) is not cnp.ndarray:
+        return result
     return new_array(result) if cnp.PyArray_NDIM(<cnp.ndarray>result) else result[()]
 
 
@@ -324,8 +328,8 @@ cdef object item(Arguments args, Py_ssize_t n):
     if n > 2 or n < 1 or not is_host(args[0]):
         return NotImplemented
     a = memory(args[0])
-    if n == 2 and (a.ndim != 1 or not small_int(<object>args[1], &i)):
-        return NotImplemented
+    if cnp.PyArray_TYPE(a) == cnp.NPY_VOID or n == 2 and (a.ndim != 1 or not small_int(<object>args[1], &i)):
+        return NotImplemented  # parts of records may be arrays
     if n == 1 and cnp.PyArray_SIZE(a) != 1:
         return NotImplemented
     if i < 0:

@@ -30,7 +30,7 @@ cdef class Items:
             self.array = None
             raise StopIteration
         self.place += 1
-        if is_plain(self.array):
+        if is_plain(self.array) and not self.array.standard:
             a = <cnp.ndarray>self.array.data_
             if a.ndim == 1 and cnp.PyArray_TYPE(a) <= cnp.NPY_CDOUBLE:
                 return PyArray_ToScalar(cnp.PyArray_BYTES(a) + i * cnp.PyArray_STRIDE(a, 0), a)

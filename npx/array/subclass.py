@@ -20,6 +20,9 @@ from npx.array.ufunc import array_wrap, lookup, ufunc
 
 NDArrayMeta = type(ndarray)
 
+#: methods that take and give no arrays: NumPy's own do
+WITHOUT_ARRAYS = frozenset(("tobytes", "tolist"))
+
 
 # ------------------------------------------------------------------------------------------------------ translation
 def to_npx(x):
@@ -137,9 +140,9 @@ class HostSubclass(numpy.ndarray, metaclass=NDArrayMeta):
 
     for _name, _value in vars(numpy.ndarray).items():
         if _name not in ("__new__", "__doc__"):
-            is_method = type(_value) is types.MethodDescriptorType and not _name.startswith("_")
-            locals()[_name] = _host_method(_name) if is_method else _value
-    del _name, _value, is_method
+            _meets_arrays = type(_value) is types.MethodDescriptorType and _name not in WITHOUT_ARRAYS
+            locals()[_name] = _host_method(_name) if _meets_arrays and not _name.startswith("_") else _value
+    del _name, _value, _meets_arrays
 
     _host_new = staticmethod(make_wrapper(numpy.ndarray.__new__, with_subclass))
 

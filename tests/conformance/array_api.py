@@ -70,7 +70,7 @@ def run(module, suite, device, examples, random):
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
         }
-        options = ["--max-examples", str(examples), "--disable-deadline", "--timeout", "120", "--tb", "no", "-q"]
+        options = ["--max-examples", str(examples), "--disable-deadline", "--timeout", "600", "--tb", "no", "-q"]
         options += [
             "--skips-file",
             os.devnull,
