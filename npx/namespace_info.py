@@ -30,7 +30,7 @@ class __array_namespace_info__:
         -------
         dict
         """
-        return _numpys.capabilities()
+        return {"max dimensions": 64, **_numpys.capabilities()}  # NumPy tells all of them only in later versions
 
     def default_device(self):
         """The name of the device on which new arrays are made."""

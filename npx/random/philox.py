@@ -273,7 +273,10 @@ class Position:
             self.hidden.state = state
             n = skipped - whole_blocks * BLOCK
         if n:
-            numpy.random.Philox.random_raw(self.hidden.owner, n, False)
+            twin = numpy.random.Philox(0)  # whoever draws holds the lock of the generator itself
+            twin.state = self.hidden.state
+            twin.random_raw(n, False)
+            self.hidden.state = twin.state
 
 
 def _number(digits):
