@@ -13,9 +13,8 @@ from npx.array cimport ndarray as core
 from npx.array.memory cimport nsaved
 from npx.array.ndarray cimport is_plain, ndarray, new_array, on_host, payload, read, wrap, wrap_like
 
-import types
-
 import inspect
+import types
 
 import numpy
 
