@@ -176,6 +176,8 @@ def array_namespace(self, /, *, api_version=None):
 def array_wrap(self, array, context=None, return_scalar=False):
     """What a NumPy function makes of a result it computed from this array."""
     array = payload(array)
+    if isinstance(array, numpy.ndarray):
+        array = array.view(numpy.ndarray)  # of the class of this array, whatever its own
     return array[()] if return_scalar and array.ndim == 0 else wrap(array)
 
 

@@ -132,11 +132,11 @@ class _Converted(_Operand):
         found = getattr(self.operand, name)
         return found if name == "__array_priority__" else self._wrap
 
-    def _wrap(self, array, context=None, *rest):
-        if context is not None:
-            _, inputs, place = context
-            context = self.ufunc, tuple(map(_to_npx, inputs)), place
-        return self.operand.__array_wrap__(wrap(array), context, *rest)
+    def _wrap(self, array, *rest):
+        if rest and rest[0] is not None:  # the context
+            _, inputs, place = rest[0]
+            rest = (self.ufunc, tuple(map(_to_npx, inputs)), place), *rest[1:]
+        return self.operand.__array_wrap__(wrap(array), *rest)  # NumPy tries with fewer arguments
 
 
 def _to_npx(x):
