@@ -1,10 +1,11 @@
 """Abstract values: the shape and dtype that a payload has, without its data."""
 
 import functools
-import operator
 from typing import NamedTuple
 
 import numpy
+
+from .aval import Aval, aval_of, typed, weak_aval  # noqa: F401  the names that others import from here
 
 SCALAR_TYPES = (bool, int, float, complex)
 
@@ -30,66 +31,8 @@ class Mask(NamedTuple):
     kind: str = "mask"  # keeps Mask(True) and Hole(1) different keys
 
 
-class Aval:
-    """Shape and dtype of a payload.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    dtype : numpy.dtype
-    weak : type, optional
-        ``int``, ``float`` or ``complex`` where the value stands for a Python scalar, whose dtype gives way to that of
-        the arrays it meets (NEP 50).
-    """
-
-    __slots__ = ("shape", "dtype", "weak")
-
-    def __init__(self, shape, dtype, weak=None):
-        self.shape = shape
-        self.dtype = dtype if isinstance(dtype, numpy.dtype) else numpy.dtype(dtype)
-        self.weak = weak
-
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: functools.reduce(operator.mul, self.shape, 1))
-    nbytes = property(lambda self: self.size * self.dtype.itemsize)
-
-    def __eq__(self, other):
-        return (
-            type(other) is Aval and self.shape == other.shape and self.dtype == other.dtype and self.weak is other.weak
-        )
-
-    def __hash__(self):
-        return hash((self.shape, self.dtype, self.weak))
-
-    def __repr__(self):
-        name = self.weak.__name__ if self.weak else self.dtype.name
-        return f"{name}[{','.join(map(str, self.shape))}]"
-
-
 class DataDependentShape(TypeError):
     """Raised by the rule of an op whose result shape depends on the operands' values: make tracers concrete first."""
-
-
-def aval_of(value):
-    """The abstract value of a payload, tracer, NumPy scalar or Python scalar."""
-    if isinstance(value, (numpy.ndarray, numpy.generic)):
-        return Aval(value.shape, value.dtype)
-    kind = type(value)
-    if kind is bool:
-        return Aval((), numpy.dtype(bool))
-    if kind in (int, float, complex):
-        return weak_aval(kind, value)
-    aval = getattr(value, "aval", None)
-    if isinstance(aval, Aval):
-        return aval
-    return Aval(tuple(value.shape), numpy.dtype(value.dtype))
-
-
-def weak_aval(kind, value=0):
-    """The abstract value of a Python scalar of type `kind`; a large int takes the dtype NumPy would give it."""
-    if kind is int and not -(2**63) <= value < 2**63:
-        return Aval((), numpy.asarray(value).dtype, int)
-    return Aval((), numpy.dtype(kind), kind)
 
 
 def type_key(aval):

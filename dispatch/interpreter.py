@@ -11,6 +11,7 @@ import math
 import threading
 
 from .abstract import Aval
+from .tracing import InterpreterCore, TracerCore
 
 _local = threading.local()
 _births = itertools.count(1)
@@ -28,14 +29,11 @@ def stack():
         return _local.stack
 
 
-class Interpreter:
+class Interpreter(InterpreterCore):
     """Base of the interpreters. Subclasses give `process`, and `lift` where plain payloads may join."""
 
-    level = 0
     #: larger than that of every interpreter, in any thread, that was installed before
     birth = 0
-    #: on a stack now
-    alive = False
     #: the stack of the thread that it works for; None once the arrays that held its tracers are settled
     levels = None
     #: weak references to the arrays that hold tracers of this interpreter after a write (kept by the array layer)
@@ -121,10 +119,10 @@ class Operators:
     size = property(lambda self: math.prod(self.shape))
 
 
-class Tracer(Operators):
+class Tracer(TracerCore, Operators):
     """A payload that stands for a value inside a transform."""
 
-    __slots__ = ("interpreter", "__weakref__")
+    __slots__ = ()
 
     aval: Aval
 

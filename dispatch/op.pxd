@@ -1,4 +1,6 @@
 cdef class Op:
+    cdef int place                 # of the ufunc that defines the op in the table of direct loops, or -1
+    cdef bint is_ufunc             # whether a ufunc defines the op
     cdef public str name
     cdef public str kind
     cdef public int nin            # -1: any number of operands
@@ -18,3 +20,9 @@ cdef class Op:
     cdef public object host        # the host backend's function
     cdef dict slots                # payload type -> function
     cpdef tuple abstract(self, tuple avals, dict params)
+    cdef object call(self, tuple args, dict params)     # what calling the op does
+    cdef object on_host(self, tuple args, dict params)  # the same, of operands on the host
+    cdef object two(self, object x, object y)
+
+cdef object multiply(object x, object y)
+cdef object add(object x, object y)

@@ -5,7 +5,7 @@ import functools
 import numpy
 
 from . import registry
-from .abstract import SCALAR_TYPES, Aval, aval_of
+from .abstract import Aval, aval_of, typed
 
 
 class _Ops:
@@ -30,14 +30,6 @@ def is_inexact(dtype):
 @functools.cache
 def _is_small_float(dtype):
     return dtype.type.__module__ == "ml_dtypes" and "float" in dtype.name
-
-
-_SCALARS = frozenset(SCALAR_TYPES)
-
-
-def typed(x):
-    """What has the shape and dtype of a payload or `Aval`: itself, or the `Aval` of a Python scalar."""
-    return aval_of(x) if type(x) in _SCALARS else x
 
 
 def to_aval(value):

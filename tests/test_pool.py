@@ -5,7 +5,7 @@ import gc
 import numpy
 
 import npx as np
-from npx.array.pool import kept_bytes
+from npx.dispatch.pool import kept_bytes
 
 N = 400  # 1.28 MB of float64
 

@@ -20,7 +20,7 @@ from npx.dispatch.loops cimport (
     OP_INVERT, small_binary, small_binary_scalar, small_inplace, small_inplace_scalar, small_unary,
 )
 from npx.dispatch.loops import BINARY_OPS, UNARY_OPS
-from npx.array cimport pool
+from npx.dispatch cimport pool
 from npx.array.basic_index cimport basic_index
 from npx.array.memory cimport protect
 

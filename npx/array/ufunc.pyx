@@ -7,7 +7,7 @@ part, `npx.array.ufunc_traced` and `npx.array.ufunc_methods` call ops.
 cimport numpy as cnp
 from cpython.object cimport PyObject
 from npx.array.memory cimport nsaved
-from npx.array cimport pool
+from npx.dispatch cimport pool
 from npx.array.calling cimport (
     OFFSET, Call, PyObject_Vectorcall, PyVectorcall_NARGS, finish, make_callable, place, prepare, release,
     vectorcallfunc,
