@@ -15,15 +15,15 @@ tangent nor cotangent.
 """
 
 import functools
-import inspect
 from typing import NamedTuple
 
 import numpy
 
 from .abstract import Aval, broadcast_shape, ufunc_rule
 from .batching import batch_by_loop, batch_elementwise, batch_over_axis
+from .derivatives import ElementwiseVJP, Reader, ReductionVJP, RuleVJP, keep_axes, scale
 from .op import declare as declare_op
-from .payloads import broadcast_to, cast, fit_cotangent, fit_tangent, is_inexact, ops, reshape, to_aval, typed, zeros
+from .payloads import fit_tangent, is_inexact, ops, typed, zeros
 
 ALL_TYPES = tuple("?bBhHiIlLefdFD")
 NUMBERS = tuple("bhilefdFD")
@@ -101,50 +101,6 @@ def sampled(function, shape_of=broadcast_shape):
     return rule
 
 
-class _Reader:
-    """Calls a rule with what its parameters ask for.
-
-    Parameters
-    ----------
-    rule : callable
-        Takes leading arguments, the operands, and params of the op.
-    nin : int
-        Number of operands; -1 where any number, and params must be keyword-only.
-    leading : tuple of str
-        The arguments before the operands, such as ``("g", "ans")``.
-    """
-
-    def __init__(self, rule, nin, leading):
-        positional, names = [], []
-        self.open = False  # takes any number of further operands
-        for p in inspect.signature(rule).parameters.values():
-            self.open |= p.kind is p.VAR_POSITIONAL
-            is_param = p.kind is p.KEYWORD_ONLY or (nin >= 0 and len(positional) == len(leading) + nin)
-            (names if is_param else positional).append(p.name)
-        reads = [not n.startswith("_") and not n.endswith("_aval") for n in positional]
-        operands = positional[len(leading) :]
-        if not self.open and len(operands) != nin:
-            raise TypeError(f"{rule} must take {(*leading, '...')} and {nin} operands")
-        if any(n.endswith("_aval") for n in positional[: len(leading)]):
-            raise TypeError(f"{rule} may ask for the Aval of an operand only: the tape keeps an answer or nothing")
-        self.rule, self.names = rule, tuple(names)
-        self.reads_ans = "ans" in leading and reads[leading.index("ans")]
-        self.reads = tuple(reads[len(leading) :])
-        self.avals = tuple(k for k, n in enumerate(operands) if n.endswith("_aval"))
-        self.plain = not (self.avals or self.names)
-
-    def __call__(self, leading, args, params):
-        if self.plain:
-            return self.rule(*leading, *args)
-        if self.avals:
-            args = list(args)
-            for k in self.avals:
-                places = range(k, len(args)) if self.open and k == len(self.reads) - 1 else (k,)
-                for j in places:
-                    args[j] = to_aval(args[j])
-        return self.rule(*leading, *args, **{n: params[n] for n in self.names if n in params})
-
-
 def _kept(readers, nin):
     """``keeps`` and ``keeps_ans`` of an op whose vjp consists of these rules."""
     readers = [r for r in readers if r is not None]
@@ -156,26 +112,17 @@ def _kept(readers, nin):
 def _readers(rules, nin, leading):
     """``reader(i)`` for operand i, and all readers. A single rule for any number of operands gets i first."""
     if callable(rules) and nin < 0:
-        rule = _Reader(rules, nin, ("i", *leading))
+        rule = Reader(rules, nin, ("i", *leading))
         return (lambda i: rule), [rule]
     rules = rules if isinstance(rules, tuple) else (rules,)
-    readers = [None if r is None else _Reader(r, nin, leading) for r in rules]
+    readers = [None if r is None else Reader(r, nin, leading) for r in rules]
     return (lambda i: readers[min(i, len(readers) - 1)]), readers
 
 
 def _vjp(rules, nin, leading=("g", "ans")):
     """The facts ``vjp, keeps, keeps_ans`` from one rule per operand; the last one is for all further operands."""
-    reader, readers = _readers(rules, nin, leading)
-    with_ans, numbered = "ans" in leading, callable(rules) and nin < 0
-
-    def vjp(i, g, ans, args, params):
-        rule, operand = reader(i), typed(args[i])
-        if rule is None or not is_inexact(operand.dtype):
-            return None
-        given = (i, g) if numbered else (g,)
-        ct = rule((*given, ans) if with_ans else given, args, params)
-        return None if ct is None else fit_cotangent(ct, operand)
-
+    _, readers = _readers(rules, nin, leading)
+    vjp = RuleVJP(readers, "ans" in leading, callable(rules) and nin < 0)
     return {"vjp": vjp, **_kept(readers, nin)}
 
 
@@ -246,18 +193,11 @@ def multilinear(name, *, transpose, nin, batch=batch_by_loop, **facts):
     return op
 
 
-def _scale(g, partial, ans, args, params):
-    """``g`` times a partial derivative, which is a number or a `_Reader`."""
-    if type(partial) is _Reader:
-        return g * partial((ans,), args, params)
-    return g if partial == 1 else -g if partial == -1 else g * partial
-
-
 def _partials(deriv, nin, nout):
-    """The declared partial derivatives as ``[operand][output]``, functions made `_Reader`."""
+    """The declared partial derivatives as ``[operand][output]``, functions made `Reader`."""
     per_operand = deriv if isinstance(deriv, tuple) else (deriv,) * nin
     table = [d if isinstance(d, tuple) else (d,) * nout for d in per_operand]
-    return [[_Reader(d, nin, ("ans",)) if callable(d) else d for d in row] for row in table]
+    return [[Reader(d, nin, ("ans",)) if callable(d) else d for d in row] for row in table]
 
 
 def elementwise(name, *, spec, deriv=None, no_deriv=None, nin=None, nout=1, rule=None, **facts):
@@ -290,21 +230,12 @@ def elementwise(name, *, spec, deriv=None, no_deriv=None, nin=None, nout=1, rule
 
 
 def _elementwise_derivatives(partials, nin, nout):
-    def vjp(i, g, ans, args, params):
-        operand, ct = typed(args[i]), None
-        if not is_inexact(operand.dtype):
-            return None
-        for g_out, partial in zip((g,) if nout == 1 else g, partials[i]):
-            if g_out is not None and partial is not None:
-                ct = _plus(ct, _scale(g_out, partial, ans, args, params))
-        return None if ct is None else fit_cotangent(ct, operand)
-
     def tangent(o, result, tangents, ans, args, params):
         total = None
         if is_inexact(result.dtype):
             for t, row in zip(tangents, partials):
                 if t is not None and row[o] is not None:
-                    total = _plus(total, _scale(t, row[o], ans, args, params))
+                    total = _plus(total, scale(t, row[o], ans, args, params))
         return None if total is None else fit_tangent(total, result)
 
     def jvp(tangents, ans, *rest):
@@ -314,7 +245,8 @@ def _elementwise_derivatives(partials, nin, nout):
 
     flat = [d for row in partials for d in row]
     constant = nout == 1 and all(isinstance(d, (int, float, complex)) for d in flat)
-    return {"vjp": vjp, "jvp": jvp, "linear": constant, **_kept([d for d in flat if type(d) is _Reader], nin)}
+    kept = _kept([d for d in flat if type(d) is Reader], nin)
+    return {"vjp": ElementwiseVJP(partials, nout), "jvp": jvp, "linear": constant, **kept}
 
 
 def _plus(total, term):
@@ -338,31 +270,19 @@ def reduction(name, *, deriv=None, no_deriv=None, batch=batch_over_axis, **facts
     """
     facts = {"kind": "reduction", "nin": 1, "batch": batch, "no_deriv": no_deriv, **facts}
     if no_deriv is None:
-        facts.update(_reduction_derivatives(_Reader(deriv, 1, ("ans",)) if callable(deriv) else deriv))
+        facts.update(_reduction_derivatives(Reader(deriv, 1, ("ans",)) if callable(deriv) else deriv))
     return declare(name, **facts)
 
 
 def _reduction_derivatives(deriv):
-    reads_ans = type(deriv) is _Reader and deriv.reads_ans
-
-    def kept(value, x, axis):
-        """A result, or its cotangent, with the reduced axes kept at length 1."""
-        return reshape(value, tuple(1 if k in axis else n for k, n in enumerate(x.shape)))
-
-    def vjp(i, g, ans, args, params):
-        x, axis = typed(args[0]), params["axis"]
-        if deriv is None or not is_inexact(x.dtype):
-            return None
-        ans = kept(ans, x, axis) if reads_ans else ans
-        return cast(broadcast_to(_scale(kept(g, x, axis), deriv, ans, args, params), x.shape), x.dtype)
+    readers = [deriv] if type(deriv) is Reader else []
 
     def jvp(tangents, ans, args, params):
         dtype, axis = typed(ans).dtype, params["axis"]
         if deriv is None or not is_inexact(dtype):
             return None
-        ans = kept(ans, typed(args[0]), axis) if reads_ans else ans
-        terms = _scale(tangents[0], deriv, ans, args, params)
+        ans = keep_axes(ans, typed(args[0]), axis) if readers and deriv.reads_ans else ans
+        terms = scale(tangents[0], deriv, ans, args, params)
         return ops.sum(terms, axis=axis, dtype=dtype, keepdims=params["keepdims"])
 
-    readers = [deriv] if type(deriv) is _Reader else []
-    return {"vjp": vjp, "jvp": jvp, "linear": deriv == 1, **_kept(readers, 1)}
+    return {"vjp": ReductionVJP(deriv), "jvp": jvp, "linear": deriv == 1, **_kept(readers, 1)}

@@ -1,6 +1,13 @@
 cimport numpy as cnp
 
 cdef Py_ssize_t nsaved
+
+cdef class Box:
+    cdef public object value
+    cdef object owner           # id of the array that owns the memory; None where nothing can be written
+    cdef object __weakref__
+
+cpdef Box save(object payload)
 cdef object _protect(cnp.ndarray memory)
 
 cdef inline object protect(object payload):

@@ -1,8 +1,9 @@
 """Saved values: host memory that a tape or a graph still needs, copied just before the user writes into it."""
 
-import weakref
-
+cimport cython
 cimport numpy as cnp
+from cpython.object cimport PyObject
+
 import numpy
 
 from npx.dispatch.locks import lock_for_all
@@ -10,64 +11,77 @@ from npx.dispatch.locks import lock_for_all
 cnp.import_array()
 
 cdef Py_ssize_t nsaved = 0
-cdef dict _boxes = {}  # id of the array that owns the memory -> set of weak references to boxes
+cdef dict _boxes = {}  # id of the array that owns the memory -> set of addresses of boxes
 cdef object _copying = lock_for_all()  # held while boxes get copies: other threads wait before they write
 
 
-class Box:
+@cython.freelist(64)
+cdef class Box:
     """Holds a payload that must keep its content: `value`."""
-
-    __slots__ = ("value", "__weakref__")
 
     def __init__(self, value):
         self.value = value
 
+    def __dealloc__(self):
+        if self.owner is not None:
+            _forget(self)
+
 
 cdef object memory_owner(object payload):
     """The NumPy array (or foreign buffer) at the end of the chain of bases."""
-    while isinstance(payload, cnp.ndarray) and (<object>payload).base is not None:
-        payload = (<object>payload).base
+    cdef object base
+    while cnp.PyArray_Check(payload):
+        base = cnp.get_array_base(<cnp.ndarray>payload)
+        if base is None:
+            break
+        payload = base
     return payload
 
 
-cdef object _forget(object key, object ref):
-    """Take a reference off the list of what is saved."""
+cdef object _forget(Box box):
+    """Take a box off the list of what is saved."""
     global nsaved
-    refs = _boxes.get(key)
-    if refs is not None and ref in refs:
-        refs.discard(ref)
+    cdef set boxes = _boxes.get(box.owner)
+    if boxes is not None:
+        boxes.discard(<size_t><PyObject*>box)
         nsaved -= 1
-        if not refs:
-            del _boxes[key]
+        if not boxes:
+            del _boxes[box.owner]
+    box.owner = None
 
 
-def save(payload):
+cpdef Box save(object payload):
     """A box that keeps the present content of `payload`, copying host memory only if it is written to."""
     global nsaved
-    box = Box(payload)
-    if isinstance(payload, cnp.ndarray) and payload.size:
-        key = id(memory_owner(payload))
-        ref = weakref.ref(box, lambda ref, key=key: _forget(key, ref))
-        _boxes.setdefault(key, set()).add(ref)
+    cdef Box box = Box.__new__(Box)
+    cdef object boxes, owner
+    box.value = payload
+    if cnp.PyArray_Check(payload) and cnp.PyArray_SIZE(<cnp.ndarray>payload):
+        owner = memory_owner(payload)
+        box.owner = <size_t><PyObject*>owner
+        boxes = _boxes.get(box.owner)
+        if boxes is None:
+            boxes = _boxes[box.owner] = set()
+        (<set>boxes).add(<size_t><PyObject*>box)
         nsaved += 1
     return box
 
 
 cdef object _protect(cnp.ndarray memory):
-    key = id(memory_owner(memory))
+    cdef Box box
+    cdef object owner = memory_owner(memory), value
+    cdef object key = <size_t><PyObject*>owner
     if key not in _boxes:
         return None
     with _copying:
         copies = {}
-        while refs := _boxes.get(key):  # a box leaves the list when it has its copy, and not before
-            ref = next(iter(refs))
-            box = ref()
-            if box is not None:
-                value = box.value
-                if id(value) not in copies:
-                    copies[id(value)] = value, numpy.array(value, copy=True)
-                box.value = copies[id(value)][1]
-            _forget(key, ref)
+        while boxes := _boxes.get(key):  # a box leaves the list when it has its copy, and not before
+            box = <Box><PyObject*><size_t>next(iter(boxes))
+            value = box.value
+            if id(value) not in copies:
+                copies[id(value)] = value, numpy.array(value, copy=True)
+            box.value = copies[id(value)][1]
+            _forget(box)
 
 
 def protect_memory(payload):
