@@ -75,6 +75,15 @@ def set_placement(function):
     place = function
 
 
+cdef object replay = None  # see `set_replay`
+
+
+def set_replay(function):
+    """Let ``function(numpy_function, wrapper, args, kwargs)`` answer calls under a transform, or give NotImplemented."""
+    global replay
+    replay = function
+
+
 def placement():
     """The name of the place where new arrays go now; None for the host."""
     return None if place is None else place.where()
@@ -486,7 +495,11 @@ cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyO
             return <PyObject*>r
     r = NotImplemented if self.general is not None else call_plain(self, args, n, names)
     if r is NotImplemented:
-        r = call_general(self, as_tuple(args, n), as_dict(args + n, names))
+        positional, named = as_tuple(args, n), as_dict(args + n, names)
+        if core._transforming and replay is not None and self.general is None:
+            r = replay(self.numpy, self, positional, named)
+        if r is NotImplemented:
+            r = call_general(self, positional, named)
     Py_INCREF(r)
     return <PyObject*>r
 

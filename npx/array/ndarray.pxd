@@ -11,9 +11,11 @@ cdef class ndarray:
     cdef public bint scalar         # stands for what NumPy would return as a scalar: immutable
     cdef public bint standard       # its operators follow the array API standard, see npx.array.standard
     cdef object __weakref__
+    cdef object current(self)       # the payload, where nothing has to be looked into; else None
 
 cdef Py_ssize_t _now      # the birth of the latest interpreter
 cdef int _capturing       # interpreters, in all threads, that capture arrays older than themselves
+cdef int _transforming    # threads that have unsettled interpreters
 cdef bint captures() noexcept                     # whether one of them is of this thread
 cdef Py_ssize_t birth_while_captured() noexcept   # of an array made while some thread captures: negative in the others
 
@@ -40,6 +42,9 @@ cpdef object wrap_like(object result, object inputs)
 cpdef object read(ndarray x)
 cpdef bint on_host(object x)
 cpdef bint vouch(ndarray x, object host)
+
+# The view of `x` that a view op gives, on functional payloads.
+cdef object view_of(ndarray x, str name, dict params)
 
 # What NumPy made of the host array `x`: a view that knows its owner, a new array, a scalar, or `x` itself.
 cdef object view_of_host(ndarray x, object r)

@@ -13,7 +13,7 @@ import weakref
 
 import numpy
 
-from npx.dispatch.interpreter import Tracer, on_stack_change
+from npx.dispatch.interpreter import on_stack_change
 from npx.dispatch.loops cimport (
     OP_ADD, OP_SUBTRACT, OP_MULTIPLY, OP_TRUE_DIVIDE, OP_FLOOR_DIVIDE, OP_REMAINDER, OP_POWER, OP_BITAND, OP_BITOR,
     OP_BITXOR, OP_LSHIFT, OP_RSHIFT, OP_LT, OP_LE, OP_GT, OP_GE, OP_EQ, OP_NE, OP_MATMUL, OP_NEG, OP_POS, OP_ABS,
@@ -23,6 +23,10 @@ from npx.dispatch.loops import BINARY_OPS, UNARY_OPS
 from npx.dispatch cimport pool
 from npx.array.basic_index cimport basic_index
 from npx.array.memory cimport protect
+from npx.dispatch.op cimport Op
+from npx.dispatch.tracing cimport TracerCore
+
+from npx.dispatch import registry
 
 cnp.import_array()
 
@@ -57,7 +61,6 @@ cdef extern from *:
 cdef Py_ssize_t _now = 0     # the birth of the latest interpreter
 cdef int _capturing = 0      # `npx_capturing` of all threads: what fast paths look at first
 cdef int _transforming = 0   # threads that have unsettled interpreters
-cdef object _Tracer = Tracer
 cdef object slow = None      # npx.array.slow: every path that is not the fast one, see `install`
 cdef object ABSENT = object()
 
@@ -151,19 +154,21 @@ cpdef object payload(object x):
 
 cpdef object wrap(object p):
     """An npx array around a payload; anything else, NumPy's scalars and subclasses among it, unchanged."""
-    if type(p) is cnp.ndarray:
+    if type(p) is cnp.ndarray or isinstance(p, TracerCore):
         return new_array(p)
     if isinstance(p, (numpy.generic, int, float, complex, numpy.ndarray, str, bytes)) or p is None:
         return p
-    if isinstance(p, _Tracer) or slow.is_payload(p):
-        return new_array(p)
-    return p
+    return new_array(p) if slow.is_payload(p) else p
 
 
 cpdef object wrap_scalar(object p):
     """Wrap a result that NumPy returns as a scalar: on a tracer or device array, a 0-d array that cannot be written."""
     if type(p) is cnp.ndarray:
         return p[()] if (<cnp.ndarray>p).ndim == 0 else new_array(p)
+    if isinstance(p, TracerCore):
+        r = new_array(p)
+        (<ndarray>r).scalar = not p.shape
+        return r
     r = wrap(p)
     if type(r) is ndarray and slow.ndim_of(p) == 0:
         (<ndarray>r).scalar = True
@@ -246,7 +251,61 @@ cdef inline object _index(object k):
             if not _is_number(item):
                 return slow.host_sequence(k, ABSENT)
         return k
-    return ABSENT if isinstance(k, _Tracer) else k
+    return ABSENT if isinstance(k, TracerCore) else k
+
+
+# ------------------------------------------------------------------------------------------- under a transform
+cdef dict _NO_PARAMS = {}
+cdef list _binary_ops = [None] * len(BINARY)
+cdef list _unary_ops = [None] * len(UNARY)
+
+
+cdef Op _op(list table, int opid, dict names):
+    """The op of an operator."""
+    if table[opid] is None:
+        table[opid] = registry.op(names[opid])
+    return <Op>table[opid]
+
+
+cdef object _traced_operand(object x):
+    """What an op takes for an operand, where that is quickly said; else ABSENT."""
+    cdef object p
+    if type(x) is ndarray:
+        if (<ndarray>x).standard:
+            return ABSENT
+        p = (<ndarray>x).current()
+        if type(p) is cnp.ndarray:
+            return p if cnp.PyArray_TYPE(<cnp.ndarray>p) <= cnp.NPY_CLONGDOUBLE else ABSENT
+        return p if isinstance(p, TracerCore) else ABSENT
+    if type(x) is float or type(x) is int:
+        return x
+    if type(x) is cnp.ndarray:
+        return x if cnp.PyArray_TYPE(<cnp.ndarray>x) <= cnp.NPY_CLONGDOUBLE and not captures() else ABSENT
+    return x if isinstance(x, numpy_number) else ABSENT
+
+
+cdef object numpy_number = numpy.number
+
+
+cdef object _traced_binary(int opid, object left, object right):
+    """``left OP right`` of tracers, numbers and arrays of numbers; ABSENT where there is more to it."""
+    cdef object p = _traced_operand(left), q
+    if p is ABSENT:
+        return ABSENT
+    q = _traced_operand(right)
+    if q is ABSENT or not (isinstance(p, TracerCore) or isinstance(q, TracerCore)):
+        return ABSENT
+    return wrap_scalar(_op(_binary_ops, opid, BINARY_UFUNCS).call((p, q), _NO_PARAMS))
+
+
+cdef object view_of(ndarray x, str name, dict params):
+    cdef ndarray v = ndarray.__new__(ndarray), root = x
+    while root.base_ is not None:
+        root = root.base_
+    v.birth, v.base_, v.view_, v.standard = root.birth, x, slow.ViewSpec(name, params), x.standard
+    v.data_ = (<Op>registry.op(name)).call((read(x),), params)
+    v.version = root.version
+    return v
 
 
 # ------------------------------------------------------------------------------------------- operators
@@ -286,6 +345,10 @@ cdef object _binary(int opid, object left, object right):
         return new_array(r) if type(r) is cnp.ndarray else wrap(r)
     elif isinstance(right, ndarray) and _is_host_operand(left) and _direct(<ndarray>right):
         return wrap(pool.call_two(BINARY[opid], left, (<ndarray>right).data_))
+    if _transforming:
+        r = _traced_binary(opid, left, right)
+        if r is not ABSENT:
+            return r
     if _is_standard(left) or _is_standard(right):
         return slow.standard.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
     return slow.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
@@ -320,6 +383,9 @@ cdef object _unary(int opid, ndarray x):
     if _direct(x):
         r = small_unary(opid, <cnp.ndarray>x.data_)
         return wrap(UNARY[opid](x.data_) if r is None else r)
+    r = x.current()
+    if isinstance(r, TracerCore) and not x.standard:
+        return wrap_scalar(_op(_unary_ops, opid, UNARY_OPS).call((r,), _NO_PARAMS))
     r = slow.unary(UNARY[opid], UNARY_OPS[opid], x)
     return slow.standard.adopt(r) if x.standard else r
 
@@ -351,6 +417,21 @@ cdef class ndarray:
     def __init__(self, *args, **kwargs):
         self.data_ = numpy.ndarray(*args, **{k: payload(v) for k, v in kwargs.items()})
         self.birth = birth_while_captured() if _capturing else _now
+
+    cdef object current(self):
+        cdef ndarray root = self
+        cdef object p = self.data_
+        if is_plain(self):
+            return p
+        if (_capturing and captures()) or not _settled_elsewhere():
+            return None
+        if self.base_ is None:
+            return p
+        if self.view_ is None or self.home is not None:
+            return None
+        while root.base_ is not None:
+            root = root.base_
+        return None if type(root.data_) is cnp.ndarray or self.version != root.version else p
 
     def __add__(self, other): return _binary(OP_ADD, self, other)
     def __radd__(self, other): return _binary(OP_ADD, other, self)

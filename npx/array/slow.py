@@ -21,14 +21,14 @@ from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.protocols import check_buffer
 from npx.array.ufunc_overrides import overrides, used_by
 from npx.array.views import capture_payload as captured
-from npx.array.views import read, require_writeable, root_of, view_of, write
+from npx.array.views import ViewSpec, read, require_writeable, root_of, view_of, write
 from npx.dispatch import registry
 from npx.dispatch.abstract import Slice
 from npx.dispatch.interpreter import Tracer, stack
 from npx.dispatch.registry import op
 
 # the class calls these through this module
-__all__ = ["Items", "captured", "check_buffer", "read", "standard", "to_numpy"]
+__all__ = ["Items", "ViewSpec", "captured", "check_buffer", "read", "standard", "to_numpy"]
 
 HOST_SCALARS = (numpy.generic, int, float, complex, bool)
 

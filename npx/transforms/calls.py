@@ -13,7 +13,7 @@ from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.views import settle
 from npx.dispatch.interpreter import Tracer, active
 
-from . import tree
+from . import replay, tree  # noqa: F401  (`replay` answers calls of composite functions)
 
 SCALARS = (numpy.generic, bool, int, float, complex)
 

@@ -51,7 +51,7 @@ class TraceInterpreter(Interpreter):
     """
 
     def __init__(self, name="jit", captures=True):
-        self.name, self.captures = name, captures
+        self.name, self.captures, self.records = name, captures, True
         self.graph = Graph(name=name)
         self.captured = []
         self._hidden = {}  # id of a captured payload -> its tracer; `captured` keeps the payload alive
