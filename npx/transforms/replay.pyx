@@ -48,10 +48,15 @@ cdef bint _describe(object x, list key, list arrays, bint* traced) except -1:
     """
     cdef object kind = type(x), p
     cdef ndarray a
+    cdef Py_ssize_t k
     if kind is ndarray:
         a = <ndarray>x
         if a.standard:
             return False
+        for k in range(len(arrays)):
+            if arrays[k] is x:  # the same array again
+                key.append(k)
+                return True
         p = a.current()
         if isinstance(p, TracerCore):
             if (<TracerCore>p).interpreter.records or not (<TracerCore>p).interpreter.alive:
@@ -151,6 +156,11 @@ class _Recorder(TraceInterpreter):
         """Record the op."""
         self.steady = self.steady and not op.effect and numpy.geterr() == self.errors
         return TraceInterpreter.process(self, op, args, params)
+
+    def concretize(self, tracer, reason):
+        """Refuse; the call may have another way, but not the one it takes where values are known."""
+        self.steady = False
+        return TraceInterpreter.concretize(self, tracer, reason)
 
 
 cdef object _record(run, tuple args, dict kwargs, list arrays):
