@@ -16,4 +16,5 @@ EXPORTS = {
     "custom_jvp": "npx.transforms.custom",
     "stop_gradient": "npx.transforms.custom",
     "checkpoint": "npx.transforms.custom",
+    "debug_gradients": "npx.transforms.debugging",
 }

@@ -12,13 +12,15 @@ from npx.ops.indexing import add_at_inplace, setitem_inplace
 from .tape import Leaf, Node, Output
 
 
-def backward(seeds):
+def backward(seeds, look=None):
     """Pull cotangents of results back.
 
     Parameters
     ----------
     seeds : iterable of (node, payload)
         Cotangents of results.
+    look : callable, optional
+        ``look(node, cotangent, cotangents of the operands)`` is called for each op (`debug_gradients`).
 
     Returns
     -------
@@ -42,7 +44,10 @@ def backward(seeds):
             for other in also:
                 cotangents.add(other, ct)
         elif kind is not Node or node.op.kind != "indexing" or not cotangents.pull_in_place(node, ct):
-            for parent, part in zip(node.parents, node.pull(ct)):
+            parts = node.pull(ct)
+            if look is not None:
+                look(node, ct, parts)
+            for parent, part in zip(node.parents, parts):
                 if part is not None and parent is not None:
                     cotangents.add(parent, part)
     return found

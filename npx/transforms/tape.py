@@ -135,6 +135,8 @@ class Tape(Interpreter):
     """Notes ops for `backward.backward`."""
 
     name = "grad"
+    #: what the walk back calls with each node, its cotangent and those of its operands (`debugging.WatchedTape`)
+    look = None
 
     def leaf(self, primal):
         """A tracer for a value to differentiate with respect to."""
