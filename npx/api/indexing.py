@@ -4,9 +4,11 @@ import math
 
 import numpy
 
+from npx import numpy_layer
 from npx.api.support import (
     array_operand,
     as_array,
+    axis_index,
     axis_or_flat,
     cast,
     concrete,
@@ -15,6 +17,7 @@ from npx.api.support import (
     method,
     operand,
     promoted,
+    python_function,
     raveled,
     reshaped,
     taken,
@@ -142,6 +145,20 @@ def place(arr, mask, vals):
     turns = ops.remainder(ops.maximum(ops.subtract(counted, 1), 0), n)
     new = reshaped(taken(v, (Hole(0),), turns), arr.shape)
     arr[...] = wrap(op("where")(reshaped(mask, arr.shape), new, payload(arr)))
+
+
+@python_function("numpy.lib._shape_base_impl", "put_along_axis", on_host=False)
+def put_along_axis(arr, indices, values, axis):
+    """`numpy.put_along_axis`; NumPy's version writes through a copy of ``arr.flat``, which only host memory follows."""
+    indices = as_array(indices)
+    if axis is None and indices.ndim != 1:
+        raise ValueError("when axis=None, `indices` must have a single dimension.")
+    flat = arr.reshape(-1) if axis is None else arr
+    axis = 0 if axis is None else axis_index(axis, arr.ndim)
+    layer = numpy_layer.module("numpy.lib._shape_base_impl")
+    flat[layer._make_along_axis_idx(flat.shape, indices, axis)] = values
+    if flat is not arr and flat.base is None:  # no view, because of the layout
+        arr[...] = flat.reshape(arr.shape)
 
 
 @method("compress")

@@ -196,6 +196,8 @@ cpdef object wrap_like(object result, object inputs):
             return item
     r = new_array(result)
     base = (<object>result).base
+    while base is not None and not isinstance(base, (cnp.ndarray, memoryview)):
+        base = getattr(base, "base", None)  # NumPy's `as_strided` puts an object of its own in between
     if base is not None:
         for item in inputs:
             x = <ndarray>item

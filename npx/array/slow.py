@@ -21,7 +21,7 @@ from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.protocols import check_buffer
 from npx.array.ufunc_overrides import overrides, used_by
 from npx.array.views import capture_payload as captured
-from npx.array.views import read, require_writeable, root_of, view_of, write
+from npx.array.views import follows, read, require_writeable, root_of, view_of, write
 from npx.dispatch import registry
 from npx.dispatch.abstract import Slice
 from npx.dispatch.interpreter import Tracer, stack
@@ -259,6 +259,11 @@ def setitem(x, k, value):
         return
     if isinstance(p, numpy.ndarray):
         require_writeable(p)
+    if follows(x) and x.view_.arrays:  # of gathered elements, which may lie over one another
+        from npx.ops.indexing import read as read_places
+
+        x.base_[wrap(read_places(x.view_.arrays[0], k))] = value
+        return
     v = v if isinstance(v, (Tracer, numpy.ndarray, *HOST_SCALARS)) or not is_host(v) else numpy.asarray(v)
     if isinstance(v, numpy.ndarray) and v.dtype.kind not in "biufc":  # text and objects: NumPy casts, or refuses, now
         v = v.astype(p.dtype)
