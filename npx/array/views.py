@@ -140,7 +140,7 @@ def _capture(root):
         if not interpreter.captures or root.birth >= interpreter.birth:
             continue
         held = root.data_
-        if isinstance(held, Tracer) and held.interpreter.level >= interpreter.level:
+        if isinstance(held, Tracer) and held.interpreter.alive and held.interpreter.level >= interpreter.level:
             continue
         _hold(root, interpreter.capture(held, root))
 

@@ -186,12 +186,12 @@ class Tape(Interpreter):
         )
 
     def _call(self, op, args, primals, parents):
-        outs, pullback = op.with_pullback(primals)
+        outs, pullback, also = op.on_tape(self, primals)
         if pullback is None:
             return outs
         if any_above(outs, self.level):
             return op.closes_over_mapped(args)
-        node = CallNode(parents, pullback, tuple(map(aval_of, outs)))
+        node = CallNode([*parents, *also], pullback, tuple(map(aval_of, outs)))
 
         def on_tape(k, out):
             if not differentiable(out):
