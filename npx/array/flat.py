@@ -97,7 +97,10 @@ class flatiter:
 
     def __array__(self, dtype=None, copy=None):
         host = self._iterator()
-        return numpy.array(self.base.reshape(-1) if host is None else host.__array__(), dtype=dtype, copy=copy)
+        if host is None:  # an npx array: `npx.array.array_likes` makes an operand of it
+            flat = self.base.reshape(-1)
+            return flat.copy() if dtype is None else flat.astype(dtype)
+        return numpy.array(host.__array__(), dtype=dtype, copy=copy)
 
     __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_comparison, ("eq", "ne", "lt", "le", "gt", "ge"))
     __hash__ = None
