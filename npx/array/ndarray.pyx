@@ -8,6 +8,7 @@ cimport cython
 cimport numpy as cnp
 from cpython.buffer cimport PyBUF_FORMAT, PyObject_GetBuffer
 from cpython.object cimport PyObject, PyTypeObject
+import math
 import operator
 import weakref
 
@@ -526,7 +527,7 @@ cdef class ndarray:
         """Tuple of array dimensions."""
         cdef int axis
         if not is_plain(self):
-            return read(self).shape
+            return slow.shape_of(read(self))
         shape = PyTuple_New(cnp.PyArray_NDIM(<cnp.ndarray>self.data_))
         for axis in range(cnp.PyArray_NDIM(<cnp.ndarray>self.data_)):
             PyTuple_SET_ITEM(shape, axis, PyLong_FromSsize_t(cnp.PyArray_DIM(<cnp.ndarray>self.data_, axis)))
@@ -561,7 +562,7 @@ cdef class ndarray:
     @property
     def size(self):
         """Number of elements."""
-        return cnp.PyArray_SIZE(<cnp.ndarray>self.data_) if is_plain(self) else read(self).size
+        return cnp.PyArray_SIZE(<cnp.ndarray>self.data_) if is_plain(self) else math.prod(self.shape)
 
     @property
     def T(self):

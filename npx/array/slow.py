@@ -23,7 +23,7 @@ from npx.array.ufunc_overrides import overrides, used_by
 from npx.array.views import capture_payload as captured
 from npx.array.views import follows, read, require_writeable, root_of, view_of, write
 from npx.dispatch import registry
-from npx.dispatch.abstract import Slice
+from npx.dispatch.abstract import Slice, Varying
 from npx.dispatch.interpreter import Tracer, stack
 from npx.dispatch.registry import op
 
@@ -46,9 +46,18 @@ def ndim_of(p):
 
 def length(p):
     """``len`` of a payload."""
-    if not p.shape:
+    shape = shape_of(p)
+    if not shape:
         raise TypeError("len() of unsized object")
-    return p.shape[0]
+    return shape[0]
+
+
+def shape_of(p):
+    """The shape of a payload, for Python: a length that differs along an axis mapped over is asked for."""
+    shape = p.shape
+    if any(isinstance(n, Varying) for n in shape):
+        return tuple(n.true_length() if isinstance(n, Varying) else n for n in shape)
+    return shape
 
 
 def is_host(p):

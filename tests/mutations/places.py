@@ -235,3 +235,33 @@ def unsigned_and_small_index_types(np, x):
     y[np.array([-2, 1], dtype="i2")] += x[2:]
     np.add.at(y, np.array([3, 3], dtype="u4"), x[0] * x[1])
     return y
+
+
+@pattern
+def selections_meet_scalars_and_each_other(np, x):
+    y = x * x
+    y[x > 0.5] = y[x > 0.5] * x[0] + np.log(x[x > 0.5])
+    chosen = x[x > 0]
+    chosen *= 2
+    chosen += y[x > 0]
+    y[x > 0] = chosen
+    y[y > 1] = np.where(y[y > 1] > 2, y[y > 1], 2.0)
+    return y
+
+
+@pattern
+def selections_of_rows_and_columns(np, x):
+    m = np.outer(x, x)
+    m[m > 1] = np.sqrt(m[m > 1])
+    m[x > 0] *= x
+    m[x > 0, 1:] += m[x > 0, :1]
+    m[:, x < 0] = 2 * m[:, x < 0]
+    return m
+
+
+@pattern
+def selections_summed_and_added(np, x):
+    y = np.zeros(4)
+    np.add.at(y, x > 0, x[x > 0] ** 2)
+    y[x > 0] -= x[x > 0].sum()
+    return y, (x[x > 1] + x[1]).sum(), np.outer(x, x)[x > 0].sum(axis=0), (x[x < 5] > 0).all() * x[0]
