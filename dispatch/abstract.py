@@ -31,6 +31,16 @@ class Mask(NamedTuple):
     kind: str = "mask"  # keeps Mask(True) and Hole(1) different keys
 
 
+class Varying(int):
+    """The length of an axis that differs along an axis mapped over; as an int, the most that it can be.
+
+    A subclass says with `true_length` what to answer where Python asks for it, and with ``tag(value, shape)`` how a
+    payload that was made for a shape with this length is known to have it.
+    """
+
+    __slots__ = ()
+
+
 class DataDependentShape(TypeError):
     """Raised by the rule of an op whose result shape depends on the operands' values: make tracers concrete first."""
 

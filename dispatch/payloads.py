@@ -5,7 +5,7 @@ import functools
 import numpy
 
 from . import registry
-from .abstract import Aval, aval_of, typed
+from .abstract import Aval, Varying, aval_of, typed
 
 
 class _Ops:
@@ -65,7 +65,13 @@ def reshape(x, shape):
 
 def broadcast_to(x, shape):
     """`x` broadcast to this shape; itself where it has it."""
-    return x if typed(x).shape == shape else ops.broadcast_to(x, shape=shape)
+    if typed(x).shape == shape:
+        return x
+    x = ops.broadcast_to(x, shape=shape)
+    for n in shape:
+        if isinstance(n, Varying):
+            return n.tag(x, shape)
+    return x
 
 
 def cast(x, dtype):

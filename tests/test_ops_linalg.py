@@ -40,27 +40,36 @@ def test_eigenvectors(triangle, code):
 @pytest.mark.parametrize("name", ["svd_s", "svd_f"])
 @pytest.mark.parametrize("rows, columns", [(3, 3), (3, 2), (2, 3)])
 def test_singular_vectors(name, rows, columns):
-    """Likewise: products of the vectors of a pair do not see their phase."""
+    """Likewise: products of the vectors of a pair do not see their phase, nor projections the basis."""
     op, rng, step = registry.op(name), numpy.random.default_rng(0), 1e-6
     x = general((2, 3, 3), "D")[:, :rows, :columns]
     t = direction(x, rng)
     u, s, vh = op(x)
-    gs = [direction(a, rng) for a in (u, s, vh)]
-    if name == "svd_f" and rows != columns:
-        for rule in (lambda: op.jvp((t,), (u, s, vh), (x,), {}), lambda: op.vjp(0, gs, (u, s, vh), (x,), {})):
-            with pytest.raises(TypeError, match="full_matrices=False"):
-                rule()
-        return
     tu, ts, tvh = op.jvp((t,), (u, s, vh), (x,), {})
     up, down = op(x + step * t), op(x - step * t)
     numpy.testing.assert_allclose(ts, (up[1] - down[1]) / (2 * step), rtol=1e-6, atol=1e-7)
-    weights = WEIGHTS[: min(rows, columns)]
-    change = (tu * weights) @ vh + (u * weights) @ tvh
-    ahead, behind = ((u * weights) @ vh for u, _, vh in (up, down))
-    numpy.testing.assert_allclose(change, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-7)
+    for results in (pairs, completing):
+        change = results(u + step * tu, vh + step * tvh) - results(u - step * tu, vh - step * tvh)
+        want = results(up[0], up[2]) - results(down[0], down[2])
+        numpy.testing.assert_allclose(change / (2 * step), want / (2 * step), rtol=1e-6, atol=1e-7)
+    gs = [direction(a, rng) for a in (u, s, vh)]
     cotangent = op.vjp(0, gs, (u, s, vh), (x,), {})
     want = sum((g * t).sum().real for g, t in zip(gs, (tu, ts, tvh)))
     numpy.testing.assert_allclose((cotangent * t).sum().real, want, rtol=1e-10)
+
+
+def pairs(u, vh):
+    """A sum of the products of the two vectors of each pair."""
+    k = min(u.shape[-1], vh.shape[-2])
+    return (u[..., :k] * WEIGHTS[:k]) @ vh[..., :k, :]
+
+
+def completing(u, vh):
+    """The projections on what the vectors span that complete a basis."""
+    k = min(u.shape[-1], vh.shape[-2])
+    u, vh = u[..., k:], vh[..., k:, :]
+    parts = (u @ u.conj().swapaxes(-1, -2), vh.conj().swapaxes(-1, -2) @ vh)
+    return numpy.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
 @pytest.mark.parametrize("missing", [0, 1])

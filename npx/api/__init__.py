@@ -9,7 +9,18 @@ import functools
 import numpy
 
 from npx import routing
-from npx.api import composites, conversion, factorizations, fourier, indexing, methods, products, shaping, sorting
+from npx.api import (
+    composites,
+    conversion,
+    factorizations,
+    fourier,
+    indexing,
+    methods,
+    polynomials,
+    products,
+    shaping,
+    sorting,
+)
 from npx.api.support import FUNCTIONS, METHODS
 
 

@@ -4,9 +4,11 @@ import math
 
 import numpy
 
+from npx import numpy_layer
 from npx.api.support import (
     array_operand,
     as_array,
+    axis_index,
     axis_or_flat,
     cast,
     concrete,
@@ -15,6 +17,7 @@ from npx.api.support import (
     method,
     operand,
     promoted,
+    python_function,
     raveled,
     reshaped,
     taken,
@@ -144,6 +147,20 @@ def place(arr, mask, vals):
     arr[...] = wrap(op("where")(reshaped(mask, arr.shape), new, payload(arr)))
 
 
+@python_function("numpy.lib._shape_base_impl", "put_along_axis", on_host=False)
+def put_along_axis(arr, indices, values, axis):
+    """`numpy.put_along_axis`; NumPy's version writes through a copy of ``arr.flat``, which only host memory follows."""
+    indices = as_array(indices)
+    if axis is None and indices.ndim != 1:
+        raise ValueError("when axis=None, `indices` must have a single dimension.")
+    flat = arr.reshape(-1) if axis is None else arr
+    axis = 0 if axis is None else axis_index(axis, arr.ndim)
+    layer = numpy_layer.module("numpy.lib._shape_base_impl")
+    flat[layer._make_along_axis_idx(flat.shape, indices, axis)] = values
+    if flat is not arr and flat.base is None:  # no view, because of the layout
+        arr[...] = flat.reshape(arr.shape)
+
+
 @method("compress")
 def compress(self, condition, axis=None, out=None):
     """`ndarray.compress`."""
@@ -166,6 +183,20 @@ def choose(self, choices, out=None, mode="raise"):
         chosen = op("where")(ops.equal(index, k), cast(options[k], dtype), chosen)
     shape = numpy.broadcast_shapes(index.shape, *(o.shape for o in options))
     return deliver(chosen if tuple(chosen.shape) == shape else op("broadcast_to")(chosen, shape=shape), out)
+
+
+@python_function("numpy.lib._shape_base_impl", "put_along_axis", on_host=False)
+def put_along_axis(arr, indices, values, axis):
+    """`numpy.put_along_axis`; without an axis NumPy's version writes through an array of ``arr.flat``."""
+    layer = numpy_layer.module("numpy.lib._shape_base_impl")
+    if axis is None:
+        if indices.ndim != 1:
+            raise ValueError("when axis=None, `indices` must have a single dimension.")
+        flat = arr.flatten()
+        flat[indices] = values
+        arr[...] = flat.reshape(arr.shape)
+    else:
+        arr[layer._make_along_axis_idx(arr.shape, indices, axis_index(axis, arr.ndim))] = values
 
 
 def take_along(p, places, axis):

@@ -4,6 +4,7 @@ import numpy
 
 from npx.api.support import array_operand, as_array, axis_or_flat, cast, deliver, function, method, promoted, raveled
 from npx.array.ndarray import payload, wrap, wrap_scalar
+from npx.array.views import view_of
 from npx.dispatch.abstract import aval_of
 from npx.dispatch.payloads import conj, ops
 from npx.dispatch.registry import op
@@ -53,7 +54,19 @@ def einsum(*operands, out=None, dtype=None, order="K", casting="safe"):
         parts += [list(operands[-1])] if len(operands) % 2 else []
     inputs, result, _ = parse_einsum_input(parts, shapes=True)
     dtype = promoted(*arrays) if dtype is None else numpy.dtype(dtype)
+    if len(arrays) == 1 and out is None and dtype == arrays[0].dtype and set(inputs) == set(result):
+        return _rearranged(as_array(operands[1] if isinstance(operands[0], str) else operands[0]), inputs, result)
     return deliver(op("einsum")(*(cast(a, dtype) for a in arrays), subscripts=f"{inputs}->{result}"), out)
+
+
+def _rearranged(x, axes, result):
+    """What einsum makes of one operand without a sum: a view that may be written to, of a diagonal too."""
+    for name in sorted(set(axes)):
+        while axes.count(name) > 1:
+            first, second = axes.index(name), axes.rindex(name)
+            x = view_of(x, "diagonal", offset=0, axis1=first, axis2=second)
+            axes = axes[:first] + axes[first + 1 : second] + axes[second + 1 :] + name
+    return view_of(x, "transpose", axes=tuple(map(axes.index, result)))
 
 
 # ------------------------------------------------------------------------------------------------------ running sums

@@ -20,11 +20,10 @@ from npx.api.support import (
     python_function,
     raveled,
     reshaped,
-    taken,
 )
 from npx.api.views import reshape_in_place, stand_in
 from npx.array.ndarray import ndarray, payload, wrap
-from npx.array.views import view_of
+from npx.array.views import root_of, view_of
 from npx.dispatch.abstract import Hole, aval_of
 from npx.dispatch.registry import op
 
@@ -145,7 +144,7 @@ def diagonal(self, offset=0, axis1=0, axis2=1):
 
 @method("view")
 def view(self, dtype=None, type=None):
-    """`ndarray.view`: the same dtype, another one, or the parts of complex numbers as floats (then a copy).
+    """`ndarray.view`: the same dtype, another one, or the parts of complex numbers as floats.
 
     A view as records is a read-only copy: what a transform traces are numbers.
     """
@@ -158,9 +157,11 @@ def view(self, dtype=None, type=None):
     if dtype == p.dtype:
         return view_of(self, "reshape", shape=tuple(p.shape))
     if p.dtype.kind == "c" and dtype.base == numpy.empty(0, p.dtype).real.dtype and dtype.shape in ((), (2,)):
-        ends = [reshaped(op(part)(p), (*p.shape, 1)) for part in ("real", "imag")]
-        pairs = concatenated(ends, len(p.shape))
-        return wrap(pairs if dtype.shape else reshaped(pairs, (*p.shape[:-1], 2 * p.shape[-1])))
+        if not p.shape and not dtype.shape:
+            numpy.empty((), p.dtype).view(dtype)  # raises
+        if dtype.shape:
+            return reshape(view(reshape(self, *p.shape, 1), dtype.base), *p.shape, 2)
+        return view_of(self, "as_pairs")
     return view_of(self, "view_dtype", dtype=dtype)
 
 
@@ -224,18 +225,23 @@ def broadcast_to(array, shape, subok=False, readonly=True):
 
 @python_function("numpy.lib._stride_tricks_impl", "as_strided", on_host=False)
 def as_strided(x, shape=None, strides=None, subok=False, writeable=True, **_):
-    """`numpy.lib.stride_tricks.as_strided` as a copy, within the memory that `x` would have if it were contiguous."""
-    x = as_array(x)
-    itemsize = x.dtype.itemsize
+    """`numpy.lib.stride_tricks.as_strided` in the memory that the owner of `x` would have if it were contiguous."""
+    x, owners = as_array(x), {}
+    lies = stand_in(x, owners)
+    if lies is None:  # gathered elements
+        x = x.copy()
+        lies = stand_in(x, owners)
     shape = x.shape if shape is None else tuple(shape)
     strides = x.strides if strides is None else tuple(strides)
-    places = numpy.zeros(shape, numpy.intp)
+    root = root_of(x)
+    itemsize = root.dtype.itemsize
+    places = numpy.full(shape, (lies.ctypes.data - stand_in(root, owners).ctypes.data) // itemsize)
     for axis, (n, stride) in enumerate(zip(shape, strides, strict=True)):
         step, rest = divmod(stride, itemsize)
-        if rest:
+        if rest or x.dtype != root.dtype:
             raise TypeError("strides of a traced array must be multiples of its item size")
         places += numpy.expand_dims(numpy.arange(n) * step, tuple(k for k in range(len(shape)) if k != axis))
-    return wrap(taken(raveled(payload(x)), (Hole(0),), places))
+    return view_of(view_of(root, "reshape", shape=(root.size,)), "getitem", (places,), index=(Hole(0),))
 
 
 # ------------------------------------------------------------------------------------------------------ bits

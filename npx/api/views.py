@@ -57,6 +57,8 @@ def _step(base, name, params):
         return reshape_in_place(base, params["shape"])
     if name == "view_dtype":
         return base.view(params["dtype"])
+    if name == "as_pairs":
+        return base.view(base.real.dtype)
     if name in ("real", "imag"):
         return getattr(base, name)
     return getattr(numpy, name)(base, **params)

@@ -214,8 +214,10 @@ cdef object finish_array(Call* call, cnp.ndarray result):
             return x
     if place is not None and call.narrays == 0:
         return place(result)
-    r = new_array(result)
     base = cnp.get_array_base(result)
+    if base is not None and call.narrays and not isinstance(base, cnp.ndarray):
+        return rewrap(result, arguments_of(call))
+    r = new_array(result)
     if base is not None:
         for i in range(call.narrays):
             x = <ndarray>call.arrays[i]

@@ -1,9 +1,13 @@
 """``x.flat``: a one-dimensional iterator that reads and writes through to the array."""
 
+import collections
+import itertools
+import math
 import operator
 
 import numpy
 
+from npx.array import upward
 from npx.array.memory import protect_memory
 from npx.array.ndarray import payload, wrap
 from npx.array.protocols import with_signature
@@ -28,20 +32,25 @@ class flatiter:
         The array, of any shape; it is read and written in C order.
     """
 
-    __slots__ = ("base", "_host")
+    __slots__ = ("base", "_host", "_place")
 
     def __init__(self, base):
         self.base = base
         self._host = None
+        self._place = 0  # of the next element, where the array is not in host memory
         self._iterator()  # refuses arrays of more axes than NumPy's can have
 
     def _iterator(self):
-        """NumPy's own iterator, where the array is in host memory."""
+        """NumPy's own iterator, where the array is in host memory; it takes over, and hands over, at any element."""
         p = read(self.base)
         if not isinstance(p, numpy.ndarray):
+            if self._host is not None:
+                self._place, self._host = self._host.index, None
             return None
         if self._host is None or self._host.base is not p:
+            done = self._place if self._host is None else self._host.index
             self._host = p.flat
+            collections.deque(itertools.islice(self._host, done), 0)
         return self._host
 
     def __len__(self):
@@ -51,9 +60,17 @@ class flatiter:
         return self
 
     def __next__(self):
-        if self._host is None and self._iterator() is None:
-            self._host = (self.base.reshape(-1)[i] for i in range(self.base.size))
-        return next(self._host)
+        host = self._iterator()
+        if host is not None:
+            return next(host)
+        if self._place >= self.base.size:
+            raise StopIteration
+        self._place += 1
+        return self.base[self._coordinates(self._place - 1)]
+
+    def _coordinates(self, place):
+        """The index of the element at a place in C order."""
+        return tuple(map(int, numpy.unravel_index(place, self.base.shape))) if place < self.base.size else ()
 
     def __getitem__(self, k):
         host = self._iterator()
@@ -67,7 +84,11 @@ class flatiter:
             protect_memory(host.base)
             host[payload(k)] = v
             return
-        flat = self.base.reshape(-1).copy()
+        flat, np = self.base.reshape(-1), upward.module("package")
+        shape = getattr(np.arange(flat.size)[k], "shape", ())
+        if shape and math.prod(shape):  # what is too short is repeated, what is too long is cut
+            value = np.resize(value, shape)
+        flat = flat.copy()
         flat[k] = value
         self.base[...] = flat.reshape(self.base.shape)
 
@@ -76,7 +97,10 @@ class flatiter:
 
     def __array__(self, dtype=None, copy=None):
         host = self._iterator()
-        return numpy.array(self.base.reshape(-1) if host is None else host.__array__(), dtype=dtype, copy=copy)
+        if host is None:  # an npx array: `npx.array.array_likes` makes an operand of it
+            flat = self.base.reshape(-1)
+            return flat.copy() if dtype is None else flat.astype(dtype)
+        return numpy.array(host.__array__(), dtype=dtype, copy=copy)
 
     __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = map(_comparison, ("eq", "ne", "lt", "le", "gt", "ge"))
     __hash__ = None
@@ -85,9 +109,18 @@ class flatiter:
         """Get a copy of the iterator as a 1-D array."""
         return self.base.reshape(-1).copy()
 
-    coords = property(lambda self: self._iterator().coords, doc=numpy.flatiter.coords.__doc__)
-    index = property(lambda self: self._iterator().index, doc=numpy.flatiter.index.__doc__)
+    @property
+    def coords(self):
+        host = self._iterator()
+        return self._coordinates(self._place) if host is None else host.coords
+
+    @property
+    def index(self):
+        host = self._iterator()
+        return self._place if host is None else host.index
 
 
+for _name in ("coords", "index"):
+    vars(flatiter)[_name].__doc__ = vars(numpy.flatiter)[_name].__doc__
 for _name in ("__array__", "copy"):
     with_signature(vars(flatiter)[_name], vars(numpy.flatiter)[_name])

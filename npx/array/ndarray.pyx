@@ -8,6 +8,7 @@ cimport cython
 cimport numpy as cnp
 from cpython.buffer cimport PyBUF_FORMAT, PyObject_GetBuffer
 from cpython.object cimport PyObject, PyTypeObject
+import math
 import operator
 import weakref
 
@@ -201,6 +202,8 @@ cpdef object wrap_like(object result, object inputs):
             return item
     r = new_array(result)
     base = (<object>result).base
+    while base is not None and not isinstance(base, (cnp.ndarray, memoryview)):
+        base = getattr(base, "base", None)  # NumPy's `as_strided` puts an object of its own in between
     if base is not None:
         for item in inputs:
             x = <ndarray>item
@@ -300,6 +303,8 @@ cdef object _traced_binary(int opid, object left, object right):
 
 cdef object view_of(ndarray x, str name, dict params):
     cdef ndarray v = ndarray.__new__(ndarray), root = x
+    if x.view_ is not None and x.view_.arrays:  # of gathered elements
+        return slow.view_of(x, name, **params)
     while root.base_ is not None:
         root = root.base_
     v.birth, v.base_, v.view_, v.standard = root.birth, x, slow.ViewSpec(name, params), x.standard
@@ -605,7 +610,7 @@ cdef class ndarray:
         """Tuple of array dimensions."""
         cdef int axis
         if not is_plain(self):
-            return read(self).shape
+            return slow.shape_of(read(self))
         shape = PyTuple_New(cnp.PyArray_NDIM(<cnp.ndarray>self.data_))
         for axis in range(cnp.PyArray_NDIM(<cnp.ndarray>self.data_)):
             PyTuple_SET_ITEM(shape, axis, PyLong_FromSsize_t(cnp.PyArray_DIM(<cnp.ndarray>self.data_, axis)))
@@ -640,7 +645,7 @@ cdef class ndarray:
     @property
     def size(self):
         """Number of elements."""
-        return cnp.PyArray_SIZE(<cnp.ndarray>self.data_) if is_plain(self) else read(self).size
+        return cnp.PyArray_SIZE(<cnp.ndarray>self.data_) if is_plain(self) else math.prod(self.shape)
 
     @property
     def T(self):

@@ -20,10 +20,10 @@ from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.protocols import check_buffer
 from npx.array.ufunc_overrides import overrides, used_by
+from npx.array.views import ViewSpec, follows, read, require_writeable, root_of, view_of, write
 from npx.array.views import capture_payload as captured
-from npx.array.views import ViewSpec, read, require_writeable, root_of, view_of, write
 from npx.dispatch import registry
-from npx.dispatch.abstract import Slice
+from npx.dispatch.abstract import Slice, Varying
 from npx.dispatch.interpreter import Tracer, stack
 from npx.dispatch.registry import op
 
@@ -46,9 +46,18 @@ def ndim_of(p):
 
 def length(p):
     """``len`` of a payload."""
-    if not p.shape:
+    shape = shape_of(p)
+    if not shape:
         raise TypeError("len() of unsized object")
-    return p.shape[0]
+    return shape[0]
+
+
+def shape_of(p):
+    """The shape of a payload, for Python: a length that differs along an axis mapped over is asked for."""
+    shape = p.shape
+    if any(isinstance(n, Varying) for n in shape):
+        return tuple(n.true_length() if isinstance(n, Varying) else n for n in shape)
+    return shape
 
 
 def is_host(p):
@@ -259,6 +268,11 @@ def setitem(x, k, value):
         return
     if isinstance(p, numpy.ndarray):
         require_writeable(p)
+    if follows(x) and x.view_.arrays:  # of gathered elements, which may lie over one another
+        from npx.ops.indexing import read as read_places
+
+        x.base_[wrap(read_places(x.view_.arrays[0], k))] = value
+        return
     v = v if isinstance(v, (Tracer, numpy.ndarray, *HOST_SCALARS)) or not is_host(v) else numpy.asarray(v)
     if isinstance(v, numpy.ndarray) and v.dtype.kind not in "biufc":  # text and objects: NumPy casts, or refuses, now
         v = v.astype(p.dtype)

@@ -6,6 +6,7 @@ broadcasting, casting rules, axes, keywords and empty reductions raise what NumP
 rules. Runs are remembered.
 """
 
+import contextlib
 import functools
 import itertools
 import warnings
@@ -39,12 +40,9 @@ def dry_run(function, args, kwargs):
         What NumPy raises for this call.
     """
     described = tuple(map(_describe, args)), tuple((k, _describe(v)) for k, v in kwargs.items())
-    try:
+    with contextlib.suppress(Exception):
         return _result_dtype(function, *described)
-    except Exception as error:
-        failure = error
-    _run(function, *described, lambda n: n)  # NumPy's words about the true shapes
-    raise failure
+    return _run(function, *described, lambda n: n)  # NumPy's words about the true shapes, to which a list may be bound
 
 
 @functools.lru_cache(4096)

@@ -143,7 +143,7 @@ def _deliver(result, out, where, keep_array):
         return wrap(as_array(result)) if keep_array else wrap_scalar(result)
     if where is not True:
         result = ops.where(where, cast(result, out.dtype), payload(out))
-    write(out, broadcast_to(as_array(cast(result, out.dtype)), out.shape))
+    write(out, broadcast_to(as_array(cast(result, out.dtype)), aval_of(payload(out)).shape))
     return out
 
 

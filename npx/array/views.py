@@ -6,6 +6,7 @@ from its offset and strides when the view is next used.
 """
 
 import os
+import types
 import weakref
 
 import numpy
@@ -15,6 +16,9 @@ from npx.array.ndarray import capturing, forget_other_threads, ndarray
 from npx.dispatch.abstract import Hole, Slice
 from npx.dispatch.interpreter import Tracer, stack, unsettled
 from npx.dispatch.registry import backend_for, op
+
+#: view ops that can as well be applied to the places of gathered elements
+REARRANGING = ("getitem", "transpose", "reshape", "diagonal", "broadcast_to")
 
 
 class ViewSpec:
@@ -37,6 +41,10 @@ class ViewSpec:
 
     def read(self, base):
         """The view's payload, given the base's."""
+        if self.name == "as_pairs":
+            from npx.ops.shaping import READ
+
+            return READ[self.name](base)
         return op(self.name)(base, *self.arrays, **self.params)
 
     def scatter(self, base, value):
@@ -132,7 +140,7 @@ def _capture(root):
         if not interpreter.captures or root.birth >= interpreter.birth:
             continue
         held = root.data_
-        if isinstance(held, Tracer) and held.interpreter.level >= interpreter.level:
+        if isinstance(held, Tracer) and held.interpreter.alive and held.interpreter.level >= interpreter.level:
             continue
         _hold(root, interpreter.capture(held, root))
 
@@ -255,12 +263,17 @@ def _derive(x, root):
     return True
 
 
+def follows(x):
+    """Whether `x` is a view by a spec, which is found now for a view that the host made."""
+    return x.view_ is not None or (x.base_ is not None and _derive(x, root_of(x)))
+
+
 def _steps_between(home, view):
     """The specs that lead from one host array to a view of its memory, or None if it is not a view of it."""
     if not numpy.may_share_memory(home, view):
         return None
     if view.dtype != home.dtype:
-        return _part_spec(home, view)
+        return _part_steps(home, view)
     index = _basic_index(home, view)
     if index is not None:
         return [ViewSpec("getitem", {"index": index})]
@@ -285,13 +298,25 @@ def _rearranged(home, view):
     return ViewSpec("transpose", {"axes": tuple(order.index(axis) for axis in range(view.ndim))})
 
 
-def _part_spec(home, view):
-    """The spec of a real or imaginary part."""
-    if home.dtype.kind == "c":
-        for name in ("real", "imag"):
-            if _same_memory(getattr(home, name), view):
-                return [ViewSpec(name, {})]
+def _part_steps(home, view):
+    """The steps to a view of complex numbers as floats: their real or imaginary parts, or both in turn."""
+    if home.dtype.kind == "c" and view.dtype == home.real.dtype:
+        if all(stride % home.itemsize == 0 for stride in view.strides):
+            name = "real" if (view.ctypes.data - home.ctypes.data) % home.itemsize == 0 else "imag"
+            numbers = _at(view.ctypes.data - (name == "imag") * view.itemsize, view.shape, view.strides, home.dtype)
+            steps = [] if _same_memory(home, numbers) else _steps_between(home, numbers)
+            return None if steps is None else [*steps, ViewSpec(name, {})]
+        if home.flags.c_contiguous:
+            whole = home.view(view.dtype)
+            steps = [] if _same_memory(whole, view) else _steps_between(whole, view)
+            return None if steps is None else [ViewSpec("as_pairs", {}), *steps]
     raise TypeError(f"a view of {home.dtype} memory as {view.dtype} cannot follow an array that is being traced")
+
+
+def _at(address, shape, strides, dtype):
+    """The array of this layout at an address, which must not outlive what lies there."""
+    interface = {"data": (address, True), "shape": shape, "strides": strides, "typestr": dtype.str, "version": 3}
+    return numpy.asarray(types.SimpleNamespace(__array_interface__=interface))
 
 
 def _same_memory(a, b):
@@ -338,7 +363,13 @@ def _places(home, view):
 
 
 def view_of(x, name, arrays=(), **params):
-    """A functional view of `x`: the array that reads through the view op `name`."""
+    """A functional view of `x`: the array that reads through the view op `name`.
+
+    A view of gathered elements gathers fewer or in another order, so that what it writes is no more than that.
+    """
+    if x.view_ is not None and x.view_.arrays and not arrays and name in REARRANGING:
+        places = tuple(op(name)(places, **params) for places in x.view_.arrays)
+        return view_of(x.base_, "getitem", places, **x.view_.params)
     spec = ViewSpec(name, params, arrays)
     root = root_of(x)
     v = ndarray.__new__(ndarray)

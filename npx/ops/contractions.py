@@ -165,18 +165,21 @@ def einsum_transpose(i, g, *operands, subscripts):
     mine = terms[i]
     factors = [(result, g), *((t, x) for k, (t, x) in enumerate(zip(terms, operands)) if k != i)]
     fresh = (d for d in LETTERS if d not in sizes)
-    seen = set("".join(t for t, _ in factors))
+    seen = {d for term, x in factors for d, n in zip(term, aval_of(x).shape) if n == sizes[d]}
     for d in dict.fromkeys(mine):
-        if d not in seen:  # summed over in this operand alone
+        if d not in seen:  # no other factor has it, or not in full length
             factors.append((d, filled(True, Aval((sizes[d],), bool))))
-    target = ""
-    for d in mine:
+    target, shape = "", aval_of(operands[i]).shape
+    for d, n in zip(mine, shape):
+        if n < sizes[d]:  # this operand was stretched along the axis: its cotangent is summed
+            continue
         if d in target:  # a diagonal: off it the cotangent is zero
             other = next(fresh)
             factors.append((d + other, numpy.eye(sizes[d], dtype=bool)))
             d = other
         target += d
-    return ops.einsum(*(x for _, x in factors), subscripts=f"{','.join(t for t, _ in factors)}->{target}")
+    ct = ops.einsum(*(x for _, x in factors), subscripts=f"{','.join(t for t, _ in factors)}->{target}")
+    return reshape(ct, shape)
 
 
 def batch_einsum(op, size, args, batched, params):
@@ -201,6 +204,7 @@ def einsum_examples():
         "ij,k->k": ((2, 3), (2,)),
         "ij,jk,kl->il": ((2, 3), (3, 2), (2, 4)),
         "i,i->i": ((1,), (3,)),
+        "ij,kj->ik": ((1, 3), (2, 1)),
         ",i->i": ((), (3,)),
         "ij,jk->ki": ((2, 0), (0, 4)),
         "i,i->": ((2,), (3,)),

@@ -1,7 +1,7 @@
 """Eigenvalues and eigenvectors of general matrices.
 
 LAPACK scales each eigenvector to length one and turns it until its largest element is real; the derivatives hold that.
-Where eigenvalues are equal the eigenvectors have none, and it comes out as NaN or infinity.
+Where eigenvalues are equal, see `npx.ops.linalg`; a matrix without a full set of eigenvectors gives NaN or infinity.
 """
 
 import numpy
@@ -10,7 +10,7 @@ from npx.dispatch.abstract import aval_of
 from npx.dispatch.payloads import conj, ops, swap_last
 
 from .contractions import column, row
-from .linalg import general, routine, square_examples
+from .linalg import general, over_gaps, routine, square_examples
 
 
 def distinct(shape, code):
@@ -27,12 +27,6 @@ def total(x, axis):
 def as_diagonal(v):
     """Diagonal matrices of these numbers."""
     return ops.where(numpy.eye(aval_of(v).shape[-1], dtype=bool), row(v), 0)
-
-
-def inverse_gaps(w):
-    """``1 / (w[j] - w[i])``, zero on the diagonal."""
-    diagonal = numpy.eye(aval_of(w).shape[-1], dtype=bool)
-    return ops.where(diagonal, 0, 1 / ops.where(diagonal, 1, row(w) - column(w)))
 
 
 def largest(v):
@@ -52,7 +46,7 @@ def eig_vjp(g, ans, _x):
         along = total(g_v * v, -2)
         mark, size = largest(v)
         g_v = g_v - ops.real(along) * conj(v) - ops.where(mark, 1j * ops.imag(along) / size, 0)
-        inner = inner + inverse_gaps(w) * (swap_last(v) @ g_v)
+        inner = inner + over_gaps(swap_last(v) @ g_v, w)
     return ops.solve(swap_last(v), inner @ swap_last(v))
 
 
@@ -60,7 +54,7 @@ def eig_jvp(tangents, ans, args, params):
     """``A v = w v`` differentiated; then each change of a vector is freed of what would change its length and turn."""
     w, v = ans
     inner = ops.solve(v, tangents[0] @ v)
-    change = v @ (inverse_gaps(w) * inner)
+    change = v @ over_gaps(inner, w)
     mark, size = largest(v)
     longer = ops.real(total(conj(v) * change, -2))
     turned = ops.imag(total(ops.where(mark, change, 0), -2)) / size

@@ -19,6 +19,10 @@ from npx.dispatch.interpreter import Tracer
 
 FULL = Slice()
 
+#: class of interpreters -> ``select(mask)``: the index operands that stand for a boolean tracer whose value differs
+#: from element to element, one for each of its axes; or None, and the value is asked for
+SELECTING = {}
+
 
 def canonical_index(shape, index):
     """Split an index into its static part and its arrays.
@@ -109,7 +113,7 @@ def _general(shape, given):
         elif item.dtype == bool:
             if item.shape != n:
                 raise IndexError("boolean index did not match indexed array")
-            for places in numpy.nonzero(item):
+            for places in _places(item):
                 spec.append(Hole(len(arrays)))
                 arrays.append(places)
         else:
@@ -138,11 +142,21 @@ def _classify(item):
             if item.size == 0:
                 item = item.astype(numpy.intp)
     if item.dtype == bool:
-        item = numpy.asarray(item)
-        return item if item.ndim else Mask(bool(item))
+        if not item.ndim:
+            return Mask(bool(item))
+        return item if isinstance(item, Tracer) and type(item.interpreter) in SELECTING else numpy.asarray(item)
     if item.dtype.kind not in "iu":
         raise IndexError("arrays used as indices must be of integer (or boolean) type")
     return item
+
+
+def _places(mask):
+    """The index operands that stand for a boolean array, one for each of its axes."""
+    if isinstance(mask, Tracer):
+        places = SELECTING[type(mask.interpreter)](mask)
+        if places is not None:
+            return places
+    return numpy.nonzero(numpy.asarray(mask))
 
 
 def _static_bound(bound):

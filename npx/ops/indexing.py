@@ -4,7 +4,7 @@ import math
 
 import numpy
 
-from npx.dispatch.abstract import Aval, Hole, Slice, aval_of, type_key, ufunc_dtypes
+from npx.dispatch.abstract import Aval, Hole, Slice, Varying, aval_of, type_key, ufunc_dtypes
 from npx.dispatch.interpreter import install_operator
 from npx.dispatch.payloads import ops, reshape, zeros
 from npx.dispatch.rules import NUMBERS, example, linear
@@ -164,8 +164,9 @@ def _last_writes(shape, indices, index):
     Where an index names a place twice, the later write wins. So number the writes, let them happen, and see which
     numbers have stayed.
     """
-    advanced = layout(shape, index, tuple(aval_of(i).shape for i in indices)).advanced
-    if math.prod(advanced) < 2:
+    shapes = tuple(aval_of(i).shape for i in indices)
+    advanced = layout(shape, index, shapes).advanced
+    if math.prod(advanced) < 2 or any(isinstance(n, Varying) for s in shapes for n in s):  # a mask names no place twice
         return None
     axes = [entry for entry in index if type(entry) in (int, Slice, Hole)]
     holes = {entry: n for entry, n in zip(axes, shape) if type(entry) is Hole}

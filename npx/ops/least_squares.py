@@ -12,6 +12,7 @@ from npx.dispatch.rules import example, primitive
 
 from .contractions import row
 from .gufuncs import batch_gufunc, gufunc_rule
+from .indexing import read
 from .linalg import TYPES, adjoint, general
 
 # --------------------------------------------------------------------------------------------------------------- QR
@@ -92,6 +93,78 @@ primitive(
     examples=tall,
     vjp=(qr_vjp,),
     jvp=qr_jvp,
+)
+
+
+# LAPACK makes the whole unitary matrix of a QR factorization of elementary reflectors, whose product is
+# ``I + W inv(W1).H B.H`` with ``W = q - I[:, :n]``, of which W1 are the first n rows and B the others. So the columns
+# that complete the basis are a function of the others: ``I[:, n:] + W (B inv(W1)).H``.
+
+
+def qr_complete(x):
+    """``numpy.linalg.qr`` of matrices with more rows than columns: q is square, r without its rows of zeros."""
+    q, r = numpy.linalg.qr(x, mode="complete")
+    return q, r[..., : x.shape[-1], :]
+
+
+def qr_complete_rule(avals, params):
+    (x,) = avals
+    _, r = qr_rule(avals, params)
+    return Aval((*x.shape[:-1], x.shape[-2]), x.dtype), r
+
+
+def last_two(x, rows, columns):
+    """A block of each matrix."""
+    return read(x, (Ellipsis, rows, columns))
+
+
+def reflector_parts(q, n):
+    """What the columns that complete the basis depend on: W, W1 and ``B inv(W1)``."""
+    m = aval_of(q).shape[-1]
+    w = last_two(q, slice(None), slice(n)) - numpy.eye(m, n, dtype=aval_of(q).dtype)
+    top = last_two(w, slice(n), slice(None))
+    return w, top, over(last_two(w, slice(n, None), slice(None)), top)
+
+
+def qr_complete_jvp(tangents, ans, args, params):
+    q, r = ans
+    n = aval_of(r).shape[-1]
+    first, rest = slice(n), slice(n, None)
+    t_q, t_r = qr_jvp(tangents, (last_two(q, slice(None), first), r), args, params)
+    w, top, ratio = reflector_parts(q, n)
+    t_ratio = over(last_two(t_q, rest, slice(None)) - ratio @ last_two(t_q, first, slice(None)), top)
+    return ops.concatenate(t_q, t_q @ adjoint(ratio) + w @ adjoint(t_ratio), axis=aval_of(q).ndim - 1), t_r
+
+
+def qr_complete_vjp(g, ans, x):
+    """The transpose of `qr_complete_jvp`: what comes to the completing columns goes on to the others."""
+    q, r = ans
+    n = aval_of(r).shape[-1]
+    g_q, g_r = g
+    if g_q is not None:
+        g_q = conj(g_q)
+        g_rest = last_two(g_q, slice(None), slice(n, None))
+        w, top, ratio = reflector_parts(q, n)
+        g_ratio = over(adjoint(g_rest) @ w, adjoint(top))
+        g_w = ops.concatenate(-adjoint(ratio) @ g_ratio, g_ratio, axis=aval_of(q).ndim - 2)
+        g_q = conj(last_two(g_q, slice(None), slice(n)) + g_rest @ ratio + g_w)
+    return qr_vjp((g_q, g_r), (last_two(q, slice(None), slice(n)), r), x)
+
+
+primitive(
+    "qr_complete",
+    kind="linalg",
+    nin=1,
+    nout=2,
+    spec=qr_complete,
+    rule=qr_complete_rule,
+    batch=batch_first,
+    examples=lambda: (
+        *(example(general((4, 4), code)[:, :n], types=code) for code in TYPES for n in (1, 2)),
+        example(general((2, 3, 3), "d")[:, :, :2], types="d"),
+    ),
+    vjp=(qr_complete_vjp,),
+    jvp=qr_complete_jvp,
 )
 
 

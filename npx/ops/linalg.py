@@ -1,8 +1,9 @@
 """Linear algebra: the LAPACK routines that `numpy.linalg` is written with, under NumPy's names for them.
 
 Suffixes say which triangle of a Hermitian matrix a routine reads, ``_lo`` or ``_up``; the other one has no influence on
-the result and therefore a zero derivative. Where a matrix is singular, or eigenvalues are equal, derivatives that do
-not exist come out as NaN or infinity.
+the result and therefore a zero derivative. Where a matrix is singular, derivatives that do not exist come out as NaN or
+infinity. So do those of vectors that belong to equal eigenvalues or singular values, if something depends on them: of
+the values alone there are derivatives.
 """
 
 import numpy
@@ -14,6 +15,7 @@ from npx.dispatch.rules import example, primitive
 
 from .contractions import column, row
 from .gufuncs import batch_gufunc, gufunc_rule
+from .indexing import read
 
 TYPES = tuple("fdFD")
 
@@ -217,17 +219,23 @@ routine(
 )
 
 
-def _inverse_gaps(w):
-    """``1 / (w[j] - w[i])``, zero on the diagonal."""
+def quotient(x, y):
+    """``x / y``, and 0 for 0 / 0: what nothing asks for has no derivative to be infinite."""
+    neither = (x == 0) & (y == 0)
+    return _masked(x / ops.where(neither, 1, y), ~neither)
+
+
+def over_gaps(x, w):
+    """``x[i, j] / (w[j] - w[i])``, zero on the diagonal, and for equal eigenvalues where x is zero."""
     diagonal = numpy.eye(aval_of(w).shape[-1], dtype=bool)
-    return _masked(1 / ops.where(diagonal, 1, row(w) - column(w)), ~diagonal)
+    return _masked(quotient(_masked(x, ~diagonal), row(w) - column(w)), ~diagonal)
 
 
 def _eigh_vjp(lower):
     def vjp(g, ans, _x):
         g_w, g_v = g
         w, v = ans
-        inner = 0 if g_v is None else _inverse_gaps(w) * (swap_last(v) @ g_v)
+        inner = 0 if g_v is None else over_gaps(swap_last(v) @ g_v, w)
         if g_w is not None:
             inner = inner + _masked(column(g_w), numpy.eye(aval_of(w).shape[-1], dtype=bool))
         return to_triangle(conj(v) @ inner @ swap_last(v), lower)
@@ -240,7 +248,7 @@ def _eigh_jvp(lower):
         w, v = ans
         inner = adjoint(v) @ hermitian(tangents[0], lower) @ v
         n = aval_of(inner).ndim
-        return ops.real(ops.diagonal(inner, offset=0, axis1=n - 2, axis2=n - 1)), v @ (_inverse_gaps(w) * inner)
+        return ops.real(ops.diagonal(inner, offset=0, axis1=n - 2, axis2=n - 1)), v @ over_gaps(inner, w)
 
     return jvp
 
@@ -295,7 +303,7 @@ def _phases(inner, s):
     """The turn of each left singular vector; the right one of the pair is taken to keep its phase."""
     if aval_of(inner).dtype.kind != "c":
         return 0
-    return _masked(1j * ops.imag(inner), numpy.eye(aval_of(s).shape[-1], dtype=bool)) / row(s)
+    return quotient(_masked(1j * ops.imag(inner), numpy.eye(aval_of(s).shape[-1], dtype=bool)), row(s))
 
 
 def _svd_vectors_vjp(g, ans, x_aval):
@@ -303,14 +311,13 @@ def _svd_vectors_vjp(g, ans, x_aval):
     u, s, vh = ans
     g_u, g_s, g_vh = (zeros(aval_of(a)) if part is None else conj(part) for part, a in zip(g, ans))
     left, right = adjoint(u) @ g_u, vh @ adjoint(g_vh)
-    gaps = _inverse_gaps(s * s)
-    inner = (left - adjoint(left)) * gaps * row(s) + column(s) * (right - adjoint(right)) * gaps
+    inner = over_gaps(left - adjoint(left), s * s) * row(s) + column(s) * over_gaps(right - adjoint(right), s * s)
     inner = inner + _diagonal_matrix(g_s) + _phases(left, s)
     rows, columns = x_aval.shape[-2:]
-    rest = (g_vh - adjoint(right) @ vh) / column(s) if columns > rows else 0
+    rest = quotient(g_vh - adjoint(right) @ vh, column(s)) if columns > rows else 0
     change = u @ (inner @ vh + rest)
     if rows > columns:
-        change = change + ((g_u - u @ left) / row(s)) @ vh
+        change = change + quotient(g_u - u @ left, row(s)) @ vh
     return conj(change)
 
 
@@ -318,33 +325,57 @@ def _svd_vectors_jvp(tangents, ans, args, params):
     u, s, vh = ans
     (change,) = tangents
     inner, n = adjoint(u) @ change @ adjoint(vh), aval_of(u).ndim
-    gaps = _inverse_gaps(s * s)
-    t_u = u @ (gaps * (inner * row(s) + column(s) * adjoint(inner)) + _phases(inner, s))
-    t_v = adjoint(vh) @ (gaps * (column(s) * inner + adjoint(inner) * row(s)))
+    t_u = u @ (over_gaps(inner * row(s) + column(s) * adjoint(inner), s * s) + _phases(inner, s))
+    t_v = adjoint(vh) @ over_gaps(column(s) * inner + adjoint(inner) * row(s), s * s)
     rows, columns = aval_of(change).shape[-2:]
     if rows > columns:
-        t_u = t_u + (change @ adjoint(vh) - u @ inner) / row(s)
+        t_u = t_u + quotient(change @ adjoint(vh) - u @ inner, row(s))
     if columns > rows:
-        t_v = t_v + (adjoint(change) @ u - adjoint(vh) @ adjoint(inner)) / row(s)
+        t_v = t_v + quotient(adjoint(change) @ u - adjoint(vh) @ adjoint(inner), row(s))
     return t_u, ops.real(ops.diagonal(inner, offset=0, axis1=n - 2, axis2=n - 1)), adjoint(t_v)
 
 
-def _require_square(shape):
-    if shape[-2] != shape[-1]:
-        raise TypeError(
-            "the singular vectors that complete the basis of a matrix that is not square have no derivative: pass "
-            "full_matrices=False"
-        )
+# Of a matrix that is not square, further columns complete the basis of U or V. Any basis of that space would do, so
+# they have no derivative of their own; the one here is that of the basis which turns as little as possible. By it
+# results that do not depend on the choice, such as a projection on the null space, have the right derivatives.
+
+
+def _split(v, k):
+    """The first `k` columns of each matrix, and the others."""
+    return read(v, (Ellipsis, slice(None, k))), read(v, (Ellipsis, slice(k, None)))
+
+
+def _with_rest(t, v, rest):
+    """The tangents of all columns from those of the first ones, `v`."""
+    return ops.concatenate(t, -v @ adjoint(adjoint(rest) @ t), axis=aval_of(t).ndim - 1)
+
+
+def _without_rest(g, v, rest):
+    """The transpose of `_with_rest`."""
+    g, g_rest = _split(g, aval_of(v).shape[-1])
+    return g - rest @ (adjoint(g_rest) @ v)
+
+
+def _reduced(ans):
+    """U, S and V of the reduced factorization, and the columns that complete U and V."""
+    u, s, vh = ans
+    k = aval_of(s).shape[-1]
+    (u, more_u), (v, more_v) = _split(u, k), _split(adjoint(vh), k)
+    return u, s, v, more_u, more_v
 
 
 def _svd_full_vjp(g, ans, x_aval):
-    _require_square(x_aval.shape)
-    return _svd_vectors_vjp(g, ans, x_aval)
+    u, s, v, more_u, more_v = _reduced(ans)
+    g_u, g_s, g_vh = (zeros(aval_of(a)) if part is None else part for part, a in zip(g, ans))
+    g_u = conj(_without_rest(conj(g_u), u, more_u))
+    g_v = _without_rest(swap_last(g_vh), v, more_v)
+    return _svd_vectors_vjp((g_u, g_s, swap_last(g_v)), (u, s, adjoint(v)), x_aval)
 
 
 def _svd_full_jvp(tangents, ans, args, params):
-    _require_square(aval_of(args[0]).shape)
-    return _svd_vectors_jvp(tangents, ans, args, params)
+    u, s, v, more_u, more_v = _reduced(ans)
+    t_u, t_s, t_vh = _svd_vectors_jvp(tangents, (u, s, adjoint(v)), args, params)
+    return _with_rest(t_u, u, more_u), t_s, adjoint(_with_rest(adjoint(t_vh), v, more_v))
 
 
 def _shape_examples(*codes):

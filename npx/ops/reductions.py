@@ -1,7 +1,7 @@
-"""Reductions and scans: `sum`, `max`, `argmax`, `cumsum`, ..., and `reduce`, `accumulate`, `reduceat` of every ufunc.
+"""Reductions and scans that have a name or a derivative of their own: `sum`, `max`, `argmax`, `cumsum`, ...
 
 A reduction that NumPy has a name for goes by that name. The others are called after ufunc and method:
-``logaddexp.reduce``.
+``logaddexp.reduce``; most of them are in `ufunc_methods`.
 """
 
 import math
@@ -12,10 +12,9 @@ from npx.dispatch import rules
 from npx.dispatch.abstract import Aval, aval_of
 from npx.dispatch.batching import batch_over_axis
 from npx.dispatch.payloads import cast, filled, ops, reshape, zeros
-from npx.dispatch.registry import OPS
-from npx.dispatch.rules import ALL_TYPES, Operand, example
+from npx.dispatch.rules import ALL_TYPES, example
 
-from .elementwise import ANY, NATURAL, UFUNCS, keeps_floats, nonzero, weight
+from .elementwise import ANY, nonzero, weight
 from .indexing import along, read
 
 #: ufunc -> the op that is its reduction, or its scan, where that has a name of its own
@@ -179,8 +178,8 @@ def axis_examples(types, domain=ANY, also=(), **params):
         yield example(x, types=(x.dtype.char,), axis=0, **params)
 
 
-def reduction(name, ufunc, domain=ANY, also=(), with_dtype=False, **facts):
-    """Declare the op that is the reduction of a ufunc.
+def reduction_facts(name, ufunc, domain=ANY, also=(), with_dtype=False):
+    """The facts, besides the derivative, of the op that is the reduction of a ufunc.
 
     Parameters
     ----------
@@ -192,21 +191,26 @@ def reduction(name, ufunc, domain=ANY, also=(), with_dtype=False, **facts):
         More examples.
     with_dtype : bool
         Whether the op has the param ``dtype``.
-    **facts
-        See `npx.dispatch.rules.reduction`.
     """
     params = {"dtype": reduced_dtype(ufunc)} if with_dtype else {}
-    rules.reduction(
-        name,
-        spec=ufunc.reduce,
-        rule=rules.sampled(ufunc.reduce, reduced_shape),
-        examples=lambda: axes_examples(types_of(ufunc), domain, also, **params),
-        **facts,
-    )
+    return {
+        "name": name,
+        "kind": "reduction",
+        "nin": 1,
+        "spec": ufunc.reduce,
+        "rule": rules.sampled(ufunc.reduce, reduced_shape),
+        "batch": batch_over_axis,
+        "examples": lambda: axes_examples(types_of(ufunc), domain, also, **params),
+    }
+
+
+def reduction(name, ufunc, *, deriv=None, **options):
+    """Declare the op that is the reduction of a ufunc; see `reduction_facts` and `npx.dispatch.rules.reduction`."""
+    rules.reduction(**reduction_facts(name, ufunc, **options), deriv=deriv)
 
 
 def scan(name, ufunc, domain=ANY, also=(), with_dtype=False):
-    """The facts, besides the derivative, of the op that is the scan of a ufunc; see `reduction`."""
+    """The facts, besides the derivative, of the op that is the scan of a ufunc; see `reduction_facts`."""
     params = {"dtype": reduced_dtype(ufunc)} if with_dtype else {}
     return {
         "name": name,
@@ -246,44 +250,3 @@ rules.linear(
 rules.primitive(**scan("cumprod", numpy.multiply, also=(ZEROS,), with_dtype=True), vjp=(cumprod_vjp,), jvp=cumprod_jvp)
 rules.primitive(**scan("cummax", numpy.maximum), vjp=(running_vjp,), jvp=running_jvp)
 rules.primitive(**scan("cummin", numpy.minimum), vjp=(running_vjp,), jvp=running_jvp)
-
-
-# What is left of the methods of binary ufuncs
-
-
-def is_binary_operation(ufunc):
-    """Whether some type is closed under the ufunc, so that it can be repeated."""
-    loops = (loop.partition("->") for loop in ufunc.types)
-    return ufunc.nin == 2 and any(operands == 2 * result for operands, _, result in loops)
-
-
-def reduceat_shape(shape, indices, axis, **_):
-    return (*shape[:axis], *indices, *shape[axis + 1 :])
-
-
-def reduceat_facts(ufunc):
-    starts = numpy.array([0, 3, 1, 1])
-    shapes = (((5,), 0), ((2, 4), 1), ((4, 0), 0))
-    return {
-        "name": method_op(ufunc.__name__, "reduceat"),
-        "kind": "reduction",
-        "nin": 2,
-        "spec": ufunc.reduceat,
-        "rule": rules.sampled(ufunc.reduceat, reduceat_shape),
-        "batch": batch_over_axis,
-        "examples": lambda: (
-            example(Operand(shape, *NATURAL), starts, types=types_of(ufunc), axis=axis, dtype=reduced_dtype(ufunc))
-            for shape, axis in shapes
-        ),
-    }
-
-
-for name, ufunc in UFUNCS.items():
-    if is_binary_operation(ufunc):
-        no_deriv = "no derivative rule is declared" if keeps_floats(ufunc) else None
-        vjp = None if no_deriv else (None,)
-        if (method := method_op(name, "reduce")) not in OPS:
-            reduction(method, ufunc, NATURAL, with_dtype=True, no_deriv=no_deriv)
-        if (method := method_op(name, "accumulate")) not in OPS:
-            rules.primitive(**scan(method, ufunc, NATURAL, with_dtype=True), vjp=vjp, no_deriv=no_deriv)
-        rules.primitive(**reduceat_facts(ufunc), vjp=vjp, no_deriv=no_deriv)

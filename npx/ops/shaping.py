@@ -4,7 +4,7 @@ import math
 
 import numpy
 
-from npx.dispatch.abstract import Aval, Hole, aval_of, broadcast_shape, result_dtype
+from npx.dispatch.abstract import Aval, Hole, Slice, aval_of, broadcast_shape, result_dtype
 from npx.dispatch.batching import abstract_element
 from npx.dispatch.payloads import broadcast_to as broadcast_payload
 from npx.dispatch.payloads import ops, unbroadcast, zeros
@@ -406,6 +406,23 @@ def _scatter_imag(base, new):
     return make_complex(ops.real(base), new)
 
 
+def as_pairs(x):
+    """Complex numbers as floats, real and imaginary parts in turn along the last axis: ``x.view(float)``."""
+    shape = aval_of(x).shape
+    parts = [reshape_payload(part, (*shape, 1)) for part in (ops.real(x), ops.imag(x))]
+    return reshape_payload(ops.concatenate(*parts, axis=len(shape)), (*shape[:-1], 2 * shape[-1]))
+
+
+def _scatter_pairs(base, new):
+    shape = aval_of(base).shape
+    parts = reshape_payload(new, (*shape, 2))
+    before = (Slice(),) * len(shape)
+    return make_complex(*(ops.getitem(parts, index=(*before, k)) for k in range(2)))
+
+
+#: views that are read by more than one op
+READ = {"as_pairs": as_pairs}
+
 #: view op -> what a write through the view makes of the base; None where NumPy's view cannot be written to
 SCATTER = {
     "getitem": lambda base, new, index: ops.setitem(base, new, index=index),
@@ -413,6 +430,7 @@ SCATTER = {
     "transpose": lambda base, new, axes: ops.transpose(new, axes=inverse(axes)),
     "real": _scatter_real,
     "imag": _scatter_imag,
+    "as_pairs": _scatter_pairs,
     "diagonal": set_diagonal,
     "view_dtype": lambda base, new, dtype: ops.view_dtype(new, dtype=aval_of(base).dtype),
     "broadcast_to": None,

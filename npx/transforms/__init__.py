@@ -15,5 +15,7 @@ EXPORTS = {
     "custom_vjp": "npx.transforms.custom",
     "custom_jvp": "npx.transforms.custom",
     "stop_gradient": "npx.transforms.custom",
-    "checkpoint": "npx.transforms.custom",
+    "checkpoint": "npx.transforms.checkpoint",
+    "checkpoint_loop": "npx.transforms.checkpoint",
+    "debug_gradients": "npx.transforms.debugging",
 }

@@ -34,20 +34,22 @@ cdef extern from "numpy/arrayobject.h":
 cdef object numpy_add = numpy.add
 
 
-def backward(seeds):
+def backward(seeds, look=None):
     """Pull cotangents of results back.
 
     Parameters
     ----------
     seeds : iterable of (node, payload)
         Cotangents of results.
+    look : callable, optional
+        ``look(node, cotangent, cotangents of the operands)`` is called for each op (`debug_gradients`).
 
     Returns
     -------
     dict
         Leaf -> cotangent, for the leaves that the results depend on.
     """
-    cdef Walk walk = Walk()
+    cdef Walk walk = Walk(look)
     cdef Noted node
     for node, ct in seeds:
         walk.add(node, ct)
@@ -81,9 +83,10 @@ cdef class Walk:
     """
 
     cdef dict sums
+    cdef object look
 
-    def __cinit__(self):
-        self.sums = {}
+    def __cinit__(self, look):
+        self.sums, self.look = {}, look
 
     cdef dict run(self):
         """Walk back from the nodes that have cotangents; returns those of the leaves."""
@@ -129,8 +132,12 @@ cdef class Walk:
         cdef object ct
         if node.op.kind == "indexing" and self.pull_in_place(node, g):
             return None
-        if node.avals is not None or node.op.no_deriv is not None or not isinstance(node.op.vjp, VJP):
-            return self.share(node, node.pull(g))
+        if self.look is not None or node.avals is not None or node.op.no_deriv is not None or (
+                not isinstance(node.op.vjp, VJP)):
+            parts = node.pull(g)
+            if self.look is not None:
+                self.look(node, g, parts)
+            return self.share(node, parts)
         args = node.operands()
         for i in range(len(parents)):
             if parents[i] is not None:

@@ -1,4 +1,4 @@
-"""Whole functions as ops: `custom_vjp`, `custom_jvp`, `checkpoint`, `stop_gradient`.
+"""Whole functions as ops: `custom_vjp`, `custom_jvp`, `stop_gradient`; `checkpoint` is another one.
 
 A called function goes through the levels as one op, so that every transform sees the call before it sees what is
 inside: a tape asks it for a pullback, forward mode for tangents, `vmap` for its mapped version. An interpreter that has
@@ -20,9 +20,8 @@ from npx.dispatch.payloads import ops, zeros
 from . import tree
 from .backward import backward
 from .calls import is_array, run, stands_for_scalar, wrap_kind
-from .draws import Draws
 from .forward import transposed
-from .grad import Pullback, check_callable, fit
+from .grad import check_callable, fit
 from .tape import Tape
 from .values import differentiable
 from .vmap import BatchTracer, substitute
@@ -44,6 +43,14 @@ class Call(Op):
     def with_pullback(self, primals):
         """The results, and the function from their cotangents to those of the operands (None: no derivative)."""
         raise NotImplementedError
+
+    def on_tape(self, tape, primals):
+        """As `with_pullback`, and the nodes of further values on the tape that the function takes from outside.
+
+        The pullback gives cotangents for these after those of the operands.
+        """
+        outs, pullback = self.with_pullback(primals)
+        return outs, pullback, []
 
     def with_tangents(self, primals, tangents):
         """The results and their tangents, or None to differentiate what is inside."""
@@ -100,34 +107,6 @@ class StopGradient(Call):
 
     def batched(self, size, payloads, flags):
         return self(*payloads)
-
-
-class Checkpoint(Call):
-    """A function that a tape keeps the operands of, to run it again when the derivative is wanted.
-
-    What it draws at random is kept too.
-    """
-
-    def with_pullback(self, primals):
-        boxes, self.draws = [save(p) for p in primals], Draws()
-
-        def pullback(gs):
-            with self.draws.repeating():
-                again = Pullback([box.value for box in boxes], lambda inputs: (self.expand(*inputs), None))
-            return again.pull(gs)
-
-        with self.draws.recording():
-            return self(*primals), pullback
-
-    def with_tangents(self, primals, tangents):
-        return None
-
-    def batched(self, size, payloads, flags):
-        return Checkpoint(self.name, batch(self.expand, size, flags))(*payloads)
-
-    def closes_over_mapped(self, args):
-        with self.draws.repeating():
-            return self.expand(*args)
 
 
 class CustomVJP(Call):
@@ -453,40 +432,7 @@ class custom_jvp(Custom):
         return CustomJVP(f"custom_jvp({name})", call, push)
 
 
-# ------------------------------------------------------------------------------------------------ the other two
-def checkpoint(fun):
-    """Make a function that computes the same with less memory under `grad`: it runs again in the backward pass.
-
-    The tape keeps the arguments only. `fun` must compute the same again, and must not write into arrays from outside;
-    its writes into its arguments stay local. Arrays that it closes over are differentiated, but what is computed from
-    them stays in memory: pass them as arguments.
-
-    Parameters
-    ----------
-    fun : callable
-
-    Returns
-    -------
-    callable
-    """
-    check_callable(fun, "checkpoint")
-
-    @functools.wraps(fun)
-    def checkpointed(*args, **kwargs):
-        layout, out = Layout(), Layout()
-        payloads = layout.take((args, kwargs))
-        if not any(isinstance(p, Tracer) for p in payloads):
-            return fun(*args, **kwargs)
-
-        def call(*operands):
-            inner_args, inner_kwargs = layout.give(operands)
-            return out.take(fun(*inner_args, **inner_kwargs))
-
-        return out.give(Checkpoint(f"checkpoint({tree.name_of(fun)})", call)(*payloads))
-
-    return checkpointed
-
-
+# ------------------------------------------------------------------------------------------------ no derivative
 _stop_gradient = StopGradient()
 
 

@@ -19,6 +19,7 @@ from .grad import Picked, check_callable, fit
 from .tape import Tape, TapeTracer
 from .trace import TraceInterpreter
 from .values import any_above, differentiable, own, snapshot, stays_weak, zeros_beside
+from .watching import watching
 
 
 class JVPTracer(Tracer):
@@ -171,7 +172,8 @@ class Pushforward:
 
     def run(self, tangents, has_aux=False):
         """Call the function with flat tangents, None for zero."""
-        picked, interpreter = self.picked, ForwardInterpreter()
+        picked, watch = self.picked, watching.get()
+        interpreter = ForwardInterpreter() if watch is None else watch.forward()
         pairs = [v if t is None else JVPTracer(interpreter, v, t) for v, t in zip(self.values, tangents)]
         result = run(interpreter, lambda: Result(picked.fun(*picked.fill(pairs), **self.kwargs)), interpreter.lower)
         structure, aux = result.main(picked.transform, picked.fun, has_aux), None

@@ -11,6 +11,7 @@ from .backward import backward
 from .calls import SCALARS, Result, is_array, run, same_name, wrap_as
 from .tape import Tape, TapeTracer
 from .values import differentiable, own, snapshot, zeros_beside
+from .watching import watching
 
 
 class Pullback:
@@ -30,7 +31,8 @@ class Pullback:
     __slots__ = ("tape", "inputs", "values", "outputs", "extra")
 
     def __init__(self, values, call, keep=False):
-        self.tape = tape = Tape()
+        watch = watching.get()
+        self.tape = tape = Tape() if watch is None else watch.tape()
         self.values = values
         self.inputs = [tape.leaf(snapshot(v)) if differentiable(v) else v for v in values]
         lower = (lambda t: snapshot(t.primal)) if keep else tape.lower
@@ -47,7 +49,7 @@ class Pullback:
         """
         nodes = map(self.node, self.outputs)
         seeds = [(node, ct) for node, ct in zip(nodes, cotangents) if node is not None and ct is not None]
-        found = backward(seeds)
+        found = backward(seeds, self.tape.look)
         taken = {id(ct) for _, ct in seeds}
         return [self._cotangent(x, v, found, taken) for x, v in zip(self.inputs, self.values)]
 

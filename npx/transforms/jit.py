@@ -31,6 +31,7 @@ from .results import NUMBERS, own
 from .results import makers as result_makers
 from .rewrite import rewrite
 from .trace import GraphTracer
+from .watching import watching
 
 #: values of a whole number that are compiled each by itself (shapes and counts are), before it is traced as a number
 MOST_VALUES = 3
@@ -105,7 +106,7 @@ class Jitted:
         return f"<jit of {tree.name_of(self.fun)}>"
 
     def __call__(self, *args, **kwargs):
-        if capturing():  # inside another recording: part of it
+        if capturing() or watching.get():  # inside another recording: part of it; debug_gradients looks at each op
             return self.fun(*args, **kwargs)
         call = Call(self, args, kwargs)
         if call.traced:

@@ -62,6 +62,9 @@ cdef bint _describe(object x, list key, list arrays, bint* traced) except -1:
             if (<TracerCore>p).interpreter.records or not (<TracerCore>p).interpreter.alive:
                 return False
             traced[0] = True
+            for n in p.shape:
+                if type(n) is not int:  # it differs along an axis mapped over
+                    return False
             key.append(p.aval)
         elif type(p) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>p) in _FLOATS and cnp.PyArray_SIZE(<cnp.ndarray>p):
             key.append(aval_of(p))

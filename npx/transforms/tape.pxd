@@ -17,7 +17,7 @@ cdef class Node(Noted):
     cdef readonly tuple avals
     cdef readonly object where
     cpdef list operands(self)
-    cdef list pull(self, object g)
+    cpdef list pull(self, object g)
 
 cdef class CallNode(Noted):
     cdef readonly object pullback

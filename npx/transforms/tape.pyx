@@ -77,7 +77,7 @@ cdef class Node(Noted):
             return self.args
         return [(<Box>a).value if type(a) is Box else a for a in self.args]
 
-    cdef list pull(self, object g):
+    cpdef list pull(self, object g):
         """The cotangents of the operands, None for zero and for constants."""
         cdef Op op = self.op
         cdef list args, parents = <list>self.parents, cts
@@ -219,12 +219,12 @@ cdef class TapeCore(InterpreterCore):
         ])
 
     cdef object note_call(self, op, tuple args, tuple primals, list parents):
-        outs, pullback = op.with_pullback(list(primals))
+        outs, pullback, also = op.on_tape(self, list(primals))
         if pullback is None:
             return outs
         if any_above(outs, self.level):
             return op.closes_over_mapped(args)
-        node = CallNode(parents, pullback, tuple([aval_of(out) for out in outs]))
+        node = CallNode([*parents, *also], pullback, tuple([aval_of(out) for out in outs]))
         return tuple([self.output(node, k, out) for k, out in enumerate(outs)])
 
     cdef object output(self, CallNode node, Py_ssize_t k, object out):
@@ -276,6 +276,8 @@ class Tape(TapeCore, Interpreter):
     """Notes ops for `backward.backward`."""
 
     name = "grad"
+    #: what the walk back calls with each node, its cotangent and those of its operands (`debugging.WatchedTape`)
+    look = None
 
     def leaf(self, primal):
         """A tracer for a value to differentiate with respect to."""

@@ -10,10 +10,12 @@ from npx.dispatch.batching import batch_by_loop, take
 from npx.dispatch.interpreter import Interpreter, Tracer
 from npx.dispatch.op import Op
 from npx.dispatch.payloads import broadcast_to, ops
+from npx.ops.index_specs import SELECTING
 
 from . import tree
 from .calls import Result, as_payload, is_array, run, same_name, wrap_rank
 from .grad import check_callable
+from .ragged import select
 from .values import snapshot
 
 
@@ -128,6 +130,9 @@ def move_axis(value, source, destination):
     axes = [k for k in range(ndim) if k != source]
     axes.insert(destination, source)
     return value if axes == sorted(axes) else ops.transpose(value, axes=tuple(axes))
+
+
+SELECTING[BatchInterpreter] = select
 
 
 def vmap(fun, in_axes=0, out_axes=0, axis_size=None):

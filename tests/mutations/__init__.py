@@ -1,0 +1,6 @@
+"""Patterns of mutation, as NumPy users write them."""
+
+from . import functions, iteration, operators, order, places, programs, views
+from .registry import PATTERNS
+
+__all__ = ["PATTERNS", "functions", "iteration", "operators", "order", "places", "programs", "views"]
