@@ -308,7 +308,7 @@ cdef object view_of(ndarray x, str name, dict params):
     while root.base_ is not None:
         root = root.base_
     v.birth, v.base_, v.view_, v.standard = root.birth, x, slow.ViewSpec(name, params), x.standard
-    v.data_ = (<Op>registry.op(name)).call((read(x),), params)
+    v.data_ = v.view_.read(read(x))
     v.version = root.version
     return v
 

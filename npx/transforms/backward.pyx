@@ -106,7 +106,7 @@ cdef class Walk:
             elif type(node) is Output:
                 self.gather(<Output>node, ct)
             else:
-                self.share(node, (<CallNode?>node).pull(ct))
+                self.finish(node, ct, (<CallNode?>node).pull(ct))
         return found
 
     cdef object gather(self, Output node, object ct):
@@ -119,8 +119,10 @@ cdef class Walk:
         if len(parents) > 1:
             self.add(parents[1], ct)
 
-    cdef object share(self, Noted node, object cts):
-        """Add cotangents to the sums of the operands."""
+    cdef object finish(self, Noted node, object g, object cts):
+        """Add the cotangents of the operands, from that of the result, to their sums."""
+        if self.look is not None:
+            self.look(node, g, cts)
         for parent, ct in zip(node.parents, cts):
             if ct is not None and parent is not None:
                 self.add(<Noted>parent, ct)
@@ -134,10 +136,7 @@ cdef class Walk:
             return None
         if self.look is not None or node.avals is not None or node.op.no_deriv is not None or (
                 not isinstance(node.op.vjp, VJP)):
-            parts = node.pull(g)
-            if self.look is not None:
-                self.look(node, g, parts)
-            return self.share(node, parts)
+            return self.finish(node, g, node.pull(g))
         args = node.operands()
         for i in range(len(parents)):
             if parents[i] is not None:

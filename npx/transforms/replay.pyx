@@ -70,7 +70,7 @@ cdef bint _describe(object x, list key, list arrays, bint* traced) except -1:
             key.append(aval_of(p))
         else:
             return False  # of integers the values may matter, as indices do
-        key.append(a.scalar)
+        key.append((a.scalar, rearranged(a)))
         arrays.append(x)
         return True
     if x is None or kind is int or kind is float or kind is str or kind is bool or kind is type or x is Ellipsis:
@@ -88,6 +88,11 @@ cdef bint _describe(object x, list key, list arrays, bint* traced) except -1:
         key.append(x)
         return True
     return False
+
+
+cdef inline bint rearranged(ndarray x):
+    """Whether the layout of an array may be another than that of a new one."""
+    return x.base_ is not None or x.home is not None
 
 
 cdef frozenset _FLOATS = frozenset((cnp.NPY_FLOAT, cnp.NPY_DOUBLE, cnp.NPY_CFLOAT, cnp.NPY_CDOUBLE, cnp.NPY_LONGDOUBLE))
@@ -182,7 +187,7 @@ cdef object _record(run, tuple args, dict kwargs, list arrays):
                     return None
                 leaves = []
                 shape = _leaves(result, leaves)
-                return None if shape is _UNFIT else _recording(recorder, stand_ins, leaves, shape)
+                return None if shape is _UNFIT else _recording(recorder, arrays, stand_ins, leaves, shape)
         except Exception:  # the call itself will raise it
             return None
 
@@ -223,20 +228,20 @@ cdef object _together(object shape, object leaves):
     return kind(items) if kind is tuple or kind is list else kind._make(items)
 
 
-cdef object _recording(recorder, list stand_ins, list leaves, object shape):
+cdef object _recording(recorder, list arrays, list stand_ins, list leaves, object shape):
     """The recording, from what a call has left behind; None where a result has nothing to do with the arguments."""
     cdef list outputs = [], makers = [], found = [leaf for leaf in leaves if type(leaf) is ndarray]
     if len({id(leaf) for leaf in found}) != len(found):
         return None  # one array several times
     for leaf in leaves:
-        maker = _maker(recorder, stand_ins, leaf, outputs)
+        maker = _maker(recorder, arrays, stand_ins, leaf, outputs)
         if maker is _UNFIT:
             return None
         makers.append(maker)
     return Recording(recorder.finish(outputs), makers, shape)
 
 
-cdef object _maker(recorder, list stand_ins, object leaf, list outputs):
+cdef object _maker(recorder, list arrays, list stand_ins, object leaf, list outputs):
     """How a leaf of the result is made, see `Recording`; what has to be computed joins `outputs`."""
     cdef ndarray root
     cdef list specs = []
@@ -252,7 +257,8 @@ cdef object _maker(recorder, list stand_ins, object leaf, list outputs):
         root = root.base_
     for k, x in enumerate(stand_ins):
         if x is root:
-            return _UNFIT if by_arrays else Viewed(k, specs)
+            layout_decides = any([name == "reshape" for name, _ in specs]) and any([rearranged(a) for a in arrays])
+            return _UNFIT if by_arrays or layout_decides else Viewed(k, specs)
     held = (<ndarray>leaf).current()
     if type(held) is not GraphTracer or held.interpreter is not recorder:
         return _UNFIT  # it has nothing to do with the arguments
