@@ -44,6 +44,8 @@ class Interpreter:
     replaced = {}
     #: True for an interpreter that must see every array older than itself (jit), not only its own tracers.
     captures = False
+    #: True for an interpreter that records ops in place of running them: there are no values to look at.
+    records = False
     #: what to call this transform in messages
     name = "a transform"
 
