@@ -249,8 +249,16 @@ def multilinear(name, *, transpose, nin, batch=batch_by_loop, **facts):
 def _scale(g, partial, ans, args, params):
     """``g`` times a partial derivative, which is a number or a `_Reader`."""
     if type(partial) is _Reader:
-        return g * partial((ans,), args, params)
+        try:
+            return g * partial((ans,), args, params)
+        except (ZeroDivisionError, OverflowError):  # from Python's numbers; NumPy's become infinite
+            return g * partial((_numpy_number(ans),), tuple(map(_numpy_number, args)), params)
     return g if partial == 1 else -g if partial == -1 else g * partial
+
+
+def _numpy_number(x):
+    """A Python number as NumPy's; any other payload as it is."""
+    return numpy.asarray(x)[()] if type(x) in (int, float, complex) else x
 
 
 def _partials(deriv, nin, nout):

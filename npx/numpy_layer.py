@@ -131,9 +131,10 @@ class Layer(types.ModuleType):
 
 
 def _override(layer, name, version):
-    """Put a version in its place; the method of a class stays reachable as ``_npx_<name>``."""
+    """Put a version in its place; what was there stays reachable as ``_npx_<name>``, or ``_npx<_name>`` of a class."""
     owner, _, attribute = name.rpartition(".")
     if not owner:
+        setattr(layer, f"_npx_{name}", vars(layer).get(name))
         setattr(layer, name, version)
         return
     cls = vars(layer)[owner]
