@@ -1,4 +1,4 @@
-"""Gradients where derivatives are infinite or do not exist: the docs' table is true, and selection wins over infinity."""
+"""Gradients where derivatives are infinite or do not exist: the docs' table is true, selection wins over infinity."""
 
 import sys
 from pathlib import Path
@@ -54,7 +54,7 @@ def other_ways():
                 yield case, how
 
 
-@pytest.mark.parametrize(("case", "how"), other_ways(), ids=name)
+@pytest.mark.parametrize(("case", "how"), list(other_ways()), ids=name)
 def test_other_transforms_agree(case, how):
     f, x = table.function(case, LIBRARY), np.array(case.x)
     expected = numpy.asarray(np.grad(f)(x))

@@ -90,9 +90,9 @@ class Watch:
         """Forward mode that looks at each tangent."""
         return WatchedForward(self)
 
-    def find(self, value):
+    def find(self, payload):
         """A NaN in a payload, or in the values that a tracer stands for, or None."""
-        for value in map(numpy.asarray, numbers(value)):
+        for value in map(numpy.asarray, numbers(payload)):
             if is_inexact(value.dtype) and (bad := self.test(value)).any():
                 places = numpy.argwhere(bad)
                 return Found("NaN" if numpy.isnan(value[tuple(places[0])]) else "inf", places)
