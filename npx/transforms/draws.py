@@ -129,7 +129,7 @@ def _wrapped(out, mapped):
 def _keepers(state):
     """What keeps draws for a second run, innermost first."""
     found = [Repeated(i) for i in stack() if isinstance(i, BatchInterpreter) and state.seeded < i.birth]
-    return sorted([*found, *_logs()], key=lambda keeper: keeper.level, reverse=True)
+    return sorted([*found, *_logs()], key=lambda keeper: keeper.level)[::-1]  # of one level: the latest first
 
 
 def _logs():
