@@ -2,8 +2,8 @@
 
 A selection is kept at full width: all places that the mask covers, of which those under the mask count. Elementwise ops
 compute on; writing back, adding at places and sums take what counts. The places that do not count hold a number that
-does, so that nothing is computed which NumPy would not compute. An op for which the true length matters asks for it, and
-the elements with one length go on.
+does, so that nothing is computed which NumPy would not compute. An op for which the true length matters asks for it,
+and the elements with one length go on.
 """
 
 import functools
