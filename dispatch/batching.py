@@ -4,6 +4,10 @@ from .abstract import Aval, Slice, aval_of
 from .debug import count_loop
 from .payloads import ops, reshape, zeros
 
+#: ops whose result's shape depends on values -> ``question(args, batched, params)``, an integer for each place of the
+#: batch that decides on the shape, and ``rule(op, size, args, batched, params, answer)`` for places with one answer
+SHAPED = {}
+
 
 def batch_elementwise(op, size, args, batched, params):
     """Line up the ranks: the axes that broadcasting would add go after the batch axis."""
@@ -28,11 +32,17 @@ def batch_over_axis(op, size, args, batched, params):
 
 def batch_by_loop(op, size, args, batched, params):
     """For any op: one call for each place of the batch, the results stacked."""
-    count_loop(op.name)
     if size == 0:
         return _empty_batch(op, args, batched, params)
-    outs = [op(*(take(a, k) if b else a for a, b in zip(args, batched)), **params) for k in range(size)]
-    return stack(outs) if op.nout == 1 else tuple(map(stack, zip(*outs)))
+    outs = tuple(map(stack, zip(*each_place(op, size, args, batched, params))))
+    return outs[0] if op.nout == 1 else outs
+
+
+def each_place(op, size, args, batched, params):
+    """The results of one call for each place of the batch, as a list of tuples."""
+    count_loop(op.name, size)
+    outs = (op(*(take(a, k) if b else a for a, b in zip(args, batched)), **params) for k in range(size))
+    return [(out,) if op.nout == 1 else out for out in outs]
 
 
 def take(x, k):

@@ -220,17 +220,29 @@ cdef class RuleVJP(VJP):
 
 cpdef object scale(object g, object partial, object ans, object args, dict params):
     """``g`` times a partial derivative, which is a number or a `Reader`."""
-    cdef Reader reader
-    if type(partial) is Reader:
-        reader = <Reader>partial
-        if not reader.plain:
-            return multiply(g, reader.read((ans,), args, params))
-        if len(args) == 1:
-            return multiply(g, reader.rule(ans, args[0]))
-        if len(args) == 2:
-            return multiply(g, reader.rule(ans, args[0], args[1]))
-        return multiply(g, reader.rule(ans, *args))
-    return g if partial == 1 else -g if partial == -1 else g * partial
+    if type(partial) is not Reader:
+        return g if partial == 1 else -g if partial == -1 else g * partial
+    try:
+        return multiply(g, derivative(<Reader>partial, ans, args, params))
+    except (ZeroDivisionError, OverflowError):  # from Python's numbers; NumPy's become infinite
+        numbers = tuple([numpy_number(x) for x in args])
+        return multiply(g, derivative(<Reader>partial, numpy_number(ans), numbers, params))
+
+
+cdef object derivative(Reader reader, object ans, object args, dict params):
+    """What a rule gives for a partial derivative."""
+    if not reader.plain:
+        return reader.read((ans,), args, params)
+    if len(args) == 1:
+        return reader.rule(ans, args[0])
+    if len(args) == 2:
+        return reader.rule(ans, args[0], args[1])
+    return reader.rule(ans, *args)
+
+
+cdef object numpy_number(object x):
+    """A Python number as NumPy's; any other payload as it is."""
+    return numpy.asarray(x)[()] if type(x) is int or type(x) is float or type(x) is complex else x
 
 
 cdef class ElementwiseVJP(VJP):

@@ -42,6 +42,8 @@ class Interpreter(InterpreterCore):
     replaced = {}
     #: True for an interpreter that must see every array older than itself (jit), not only its own tracers.
     captures = False
+    #: True for an interpreter that records ops in place of running them: there are no values to look at.
+    records = False
     #: what to call this transform in messages
     name = "a transform"
 
@@ -52,6 +54,14 @@ class Interpreter(InterpreterCore):
     def memory_of(self, array):
         """The host memory whose layout an array with a tracer has; None where it has a layout of its own."""
         return None
+
+    def loses_derivative(self, tracer):
+        """Whether a derivative is lost where a tracer is replaced by its value."""
+        return not self.captures
+
+    def holds_for_any(self, tracer):
+        """Whether a condition, a tracer of any shape, holds for some of the values that it stands for."""
+        return bool(self.concretize(tracer, "a condition").any())
 
     def concretize(self, tracer, reason):
         """The host value (``numpy.ndarray``) of a tracer that Python asks for, or an error naming `reason`."""

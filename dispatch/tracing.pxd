@@ -1,7 +1,6 @@
 cdef class InterpreterCore:
     cdef public int level      # the place on its thread's stack of interpreters, from 1
     cdef public bint alive     # on a stack now
-    cdef public bint records   # notes ops to run them later, or never
 
 cdef class TracerCore:
     cdef public InterpreterCore interpreter

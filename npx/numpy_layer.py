@@ -18,6 +18,7 @@ import numpy
 from npx.array.ndarray import ndarray, payload
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.locks import lock_for_all
+from npx.dispatch.registry import op
 
 #: the modules that are executed again; what else they import from NumPy is the C layer, or does no arithmetic
 MODULES = frozenset(
@@ -131,9 +132,10 @@ class Layer(types.ModuleType):
 
 
 def _override(layer, name, version):
-    """Put a version in its place; the method of a class stays reachable as ``_npx_<name>``."""
+    """Put a version in its place; what was there stays reachable as ``_npx_<name>``, or ``_npx<_name>`` of a class."""
     owner, _, attribute = name.rpartition(".")
     if not owner:
+        setattr(layer, f"_npx_{name}", vars(layer).get(name))
         setattr(layer, name, version)
         return
     cls = vars(layer)[owner]
@@ -262,7 +264,8 @@ def _checked(test, raises, default):
 def check(condition, raises, default):
     """A condition that decides on a warning or an error; `default`, which is silence, where a transform hides it.
 
-    Under `jit` a condition for a warning is not asked for either: it would split the graph.
+    Under `jit` a condition for a warning is not asked for either: it would split the graph. Under `vmap` one warning is
+    for all elements.
     """
     p = payload(condition) if isinstance(condition, ndarray) else condition
     if not isinstance(p, Tracer):
@@ -270,7 +273,11 @@ def check(condition, raises, default):
     if p.interpreter.captures and not raises:
         return default
     try:
-        return bool(condition)
+        if raises:
+            return bool(condition)
+        if default:  # the warning is for where it does not hold
+            p = op("logical_not")(p)
+        return p.interpreter.holds_for_any(p) != default
     except TypeError:
         return default
 

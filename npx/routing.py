@@ -163,7 +163,7 @@ class _Trip:
         p = payload(x)
         if isinstance(p, Tracer):
             inner = p.interpreter
-            if not inner.captures and is_inexact(p.dtype):
+            if is_inexact(p.dtype) and inner.loses_derivative(p):
                 self.differentiated = inner
             host = numpy.array(inner.concretize(p, f"numpy.{self.name}"))
         elif isinstance(p, numpy.ndarray):

@@ -164,13 +164,10 @@ def test_buffers_from_outside():
     close(total, [1, 0])
 
 
-def test_values_differ_from_element_to_element():
-    for ask in (bool, float, int, numpy.asarray, lambda x: range(3)[x.astype(int)]):
-        with pytest.raises(TypeError, match="each of the 3 elements"):
-            np.vmap(lambda x: ask(x))(numpy.arange(3.0))  # noqa: B023
-    # what is the same for all elements has a value
+def test_what_is_the_same_for_all_elements_has_a_value():
     flag = np.ones(1)
     close(np.vmap(lambda x: x * 2 if flag[0] > 0 else x)(numpy.arange(3.0)), [0, 2, 4])
+    assert "one run" in np.vmap(lambda x: x * 2 if flag[0] > 0 and x.sum() > -1 else x).explain(numpy.arange(3.0))
 
 
 def test_an_element_that_leaks_is_refused():

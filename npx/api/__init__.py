@@ -18,6 +18,7 @@ from npx.api import (
     methods,
     polynomials,
     products,
+    roots,
     shaping,
     sorting,
 )

@@ -124,8 +124,9 @@ def _before(x):
 def _after_fork():
     """A child has none of the parent's other threads: what their transforms hold is what it was before."""
     for interpreter in unsettled - set(stack()):
-        for root in filter(None, (ref() for ref in interpreter.lifted)):
-            if _lifted_elsewhere(root):
+        for ref in interpreter.lifted:
+            root = ref()
+            if root is not None and _lifted_elsewhere(root):
                 restore(root, _before(root))
     forget_other_threads()
 

@@ -110,7 +110,7 @@ class MappedCall:
             return self._of_no_element(operands)
         if self.call.elementwise and not self.same_start:
             return self.call.all_at_once(self.size, operands, self.batched)
-        count_loop(repr(self.call))
+        count_loop(repr(self.call), self.size)
         start, ends, results = self.state.state, [], []
         for k in range(self.size):
             if self.same_start:

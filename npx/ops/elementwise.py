@@ -63,8 +63,13 @@ def one(ans):
 
 
 def nonzero(x):
-    """`x`, and 1 where it is 0: for a divisor or logarithm whose result does not matter there."""
+    """`x`, and 1 where it is 0: for a logarithm whose result does not matter there."""
     return ops.where(x == 0, 1, x)
+
+
+def divisor(x):
+    """`x`, and infinity where it is 0: the quotient is 0 there, and so are its derivatives."""
+    return ops.where(x == 0, math.inf, x)
 
 
 def share(ans, mine, other):
@@ -78,6 +83,19 @@ def weight(ans, x):
     return ops.where(same, 0, x) - ops.where(same, 0, ans)
 
 
+def tie(ans, x, y):
+    """A half where both are the result, so that infinities share in the logarithm of a sum; else 1."""
+    return ops.where((x == ans) & (y == ans), one(ans) / 2, one(ans))
+
+
+def log_sum(exp):
+    """The derivatives of the logarithm of a sum of two powers."""
+    return (
+        lambda ans, x, y: exp(weight(ans, x)) * tie(ans, x, y),
+        lambda ans, x, y: exp(weight(ans, y)) * tie(ans, x, y),
+    )
+
+
 def unit_root(x):
     """``sqrt(1 - x**2)``; for a complex x on a branch cut of arcsin, on the side that its signed zero tells."""
     if aval_of(x).dtype.kind != "c":
@@ -87,7 +105,7 @@ def unit_root(x):
 
 def modulus_deriv(_, x):
     """The derivative of ``|x|``: the sign, 0 at 0, and its conjugate where x is complex."""
-    return conj(x) / nonzero(ops.absolute(x)) if aval_of(x).dtype.kind == "c" else ops.sign(x)
+    return conj(x) / divisor(ops.absolute(x)) if aval_of(x).dtype.kind == "c" else ops.sign(x)
 
 
 def base_deriv(_, x, y):
@@ -106,14 +124,14 @@ def sign_vjp(g, ans, x):
     """Zero for a real x; for a complex one the part of `g` across the direction of x counts."""
     if aval_of(ans).dtype.kind != "c":
         return None
-    return (g - ops.real(g * ans) * conj(ans)) / nonzero(ops.absolute(x))
+    return (g - ops.real(g * ans) * conj(ans)) / divisor(ops.absolute(x))
 
 
 def sign_jvp(tangents, ans, args, _params):
     if aval_of(ans).dtype.kind != "c":
         return None
     (t,), (x,) = tangents, args
-    return (t - ops.real(t * conj(ans)) * ans) / nonzero(ops.absolute(x))
+    return (t - ops.real(t * conj(ans)) * ans) / divisor(ops.absolute(x))
 
 
 SELECT = (lambda ans, x, y: share(ans, x, y), lambda ans, x, y: share(ans, y, x))
@@ -149,8 +167,8 @@ ufunc("log", lambda _, x: 1 / x, domain=POSITIVE)
 ufunc("log2", lambda _, x: 1 / (x * math.log(2)), domain=POSITIVE)
 ufunc("log10", lambda _, x: 1 / (x * math.log(10)), domain=POSITIVE)
 ufunc("log1p", lambda _, x: 1 / (x + 1), domain=POSITIVE)
-ufunc("logaddexp", (lambda ans, x, _y: ops.exp(weight(ans, x)), lambda ans, _x, y: ops.exp(weight(ans, y))))
-ufunc("logaddexp2", (lambda ans, x, _y: ops.exp2(weight(ans, x)), lambda ans, _x, y: ops.exp2(weight(ans, y))))
+ufunc("logaddexp", log_sum(ops.exp))
+ufunc("logaddexp2", log_sum(ops.exp2))
 
 # Trigonometry
 ufunc("sin", lambda _, x: ops.cos(x))
@@ -160,9 +178,9 @@ ufunc("arcsin", lambda _, x: 1 / unit_root(x), domain=UNIT)
 ufunc("arccos", lambda _, x: -1 / unit_root(x), domain=UNIT)
 ufunc("arctan", lambda _, x: 1 / (1 + x * x))
 ufunc(
-    "arctan2", (lambda _, y, x: x / nonzero(ops.hypot(y, x)) ** 2, lambda _, y, x: y / -(nonzero(ops.hypot(y, x)) ** 2))
+    "arctan2", (lambda _, y, x: x / divisor(ops.hypot(y, x)) ** 2, lambda _, y, x: y / -(divisor(ops.hypot(y, x)) ** 2))
 )
-ufunc("hypot", (lambda ans, x, _y: x / nonzero(ans), lambda ans, _x, y: y / nonzero(ans)))
+ufunc("hypot", (lambda ans, x, _y: x / divisor(ans), lambda ans, _x, y: y / divisor(ans)))
 ufunc("degrees", 180 / math.pi)
 ufunc("rad2deg", 180 / math.pi)
 ufunc("radians", math.pi / 180)

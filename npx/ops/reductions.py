@@ -14,7 +14,7 @@ from npx.dispatch.batching import batch_over_axis
 from npx.dispatch.payloads import cast, filled, ops, reshape, zeros
 from npx.dispatch.rules import ALL_TYPES, example
 
-from .elementwise import ANY, nonzero, weight
+from .elementwise import ANY, divisor, weight
 from .indexing import along, read
 
 #: ufunc -> the op that is its reduction, or its scan, where that has a name of its own
@@ -55,6 +55,16 @@ def selected(ans, x, axis):
     """The derivative of a largest or smallest element: 1 for it, equal shares where there are several."""
     mask = cast(x, aval_of(ans).dtype) == ans
     return mask / ops.sum(mask, axis=axis, dtype=aval_of(x).dtype, keepdims=True)
+
+
+def log_sum(exp):
+    """The derivative of the logarithm of a sum of powers: their shares, also where all are zero or infinite."""
+
+    def shares(ans, x, axis):
+        powers = exp(weight(ans, x))
+        return powers / ops.sum(powers, axis=axis, dtype=aval_of(powers).dtype, keepdims=True)
+
+    return shares
 
 
 def part(x, axis, *bounds):
@@ -229,9 +239,9 @@ reduction("max", numpy.maximum, deriv=selected)
 reduction("min", numpy.minimum, deriv=selected)
 reduction("fmax.reduce", numpy.fmax, with_dtype=True, deriv=selected)
 reduction("fmin.reduce", numpy.fmin, with_dtype=True, deriv=selected)
-reduction("hypot.reduce", numpy.hypot, with_dtype=True, deriv=lambda ans, x: x / nonzero(ans))
-reduction("logaddexp.reduce", numpy.logaddexp, with_dtype=True, deriv=lambda ans, x: ops.exp(weight(ans, x)))
-reduction("logaddexp2.reduce", numpy.logaddexp2, with_dtype=True, deriv=lambda ans, x: ops.exp2(weight(ans, x)))
+reduction("hypot.reduce", numpy.hypot, with_dtype=True, deriv=lambda ans, x: x / divisor(ans))
+reduction("logaddexp.reduce", numpy.logaddexp, with_dtype=True, deriv=log_sum(ops.exp))
+reduction("logaddexp2.reduce", numpy.logaddexp2, with_dtype=True, deriv=log_sum(ops.exp2))
 reduction("any", numpy.logical_or)
 reduction("all", numpy.logical_and)
 

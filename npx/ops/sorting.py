@@ -2,8 +2,8 @@
 
 import numpy
 
-from npx.dispatch.abstract import Aval, DataDependentShape, Hole, aval_of, result_dtype
-from npx.dispatch.batching import batch_over_axis
+from npx.dispatch.abstract import Aval, DataDependentShape, Hole, Slice, aval_of, result_dtype
+from npx.dispatch.batching import SHAPED, batch_by_loop, batch_over_axis
 from npx.dispatch.payloads import broadcast_to, cast, ops, reshape, zeros
 from npx.dispatch.rules import ALL_TYPES, Operand, example, linear, primitive
 
@@ -298,6 +298,52 @@ nonzero = primitive(
     ),
 )
 
+
+def _count_nonzero(args, batched, params):
+    (x,) = args
+    return ops.sum(
+        ops.astype(x, dtype=numpy.dtype(bool)),
+        axis=tuple(range(1, aval_of(x).ndim)),
+        dtype=numpy.dtype(numpy.intp),
+        keepdims=False,
+    )
+
+
+def _batch_nonzero(op, size, args, batched, params, count):
+    """The places in the whole batch, which come element by element, without their first coordinate."""
+    places = ops.getitem(op(*args), index=(Slice(1), Slice()))
+    return ops.transpose(ops.reshape(places, shape=(aval_of(places).shape[0], size, count)), axes=(1, 0, 2))
+
+
+SHAPED["nonzero"] = (_count_nonzero, _batch_nonzero)
+
+
+def _with_batch_axis(args, batched):
+    """The operands of a bincount with a batch axis each."""
+    size = next(aval_of(a).shape[0] for a, b in zip(args, batched) if b)
+    return [a if b else ops.broadcast_to(a, shape=(size, *aval_of(a).shape)) for a, b in zip(args, batched)]
+
+
+def _longest_count(args, batched, params):
+    """The length of each bincount; -1 where a negative number makes it an error."""
+    x = _with_batch_axis(args, batched)[0]
+    if not aval_of(x).shape[-1]:
+        return numpy.zeros(aval_of(x).shape[0], numpy.intp)
+    length = ops.add(ops.max(x, axis=(1,), keepdims=False), 1)
+    return ops.where(ops.less(ops.min(x, axis=(1,), keepdims=False), 0), -1, length)
+
+
+def _batch_bincount(op, size, args, batched, params, length):
+    """One bincount, in which each element has numbers of its own."""
+    if length < 0:
+        return batch_by_loop(op, size, args, batched, params)  # raises
+    length = max(length, params["minlength"])
+    x, *weights = _with_batch_axis(args, batched)
+    shifted = ops.add(x, numpy.arange(size)[:, None] * length)
+    flat = [ops.reshape(a, shape=(size * aval_of(a).shape[1],)) for a in (shifted, *weights)]
+    return ops.reshape(op(*flat, minlength=size * length), shape=(size, length))
+
+
 bincount = linear(
     "bincount",
     kind="sorting",
@@ -310,3 +356,5 @@ bincount = linear(
         example(Operand((6,), 0, 4, "i8"), types="l", minlength=7),
     ),
 )
+
+SHAPED["bincount"] = (_longest_count, _batch_bincount)

@@ -59,6 +59,12 @@ class Surroundings:
         if depth and isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
             self._visit(value, depth - 1)
 
+    def values(self):
+        """What the names are bound to now."""
+        yield from map(_contents, self.cells)
+        yield from (namespace.get(name) for namespace, name in self.names)
+        yield from self.objects
+
     def state(self):
         """A hashable key of what the names are bound to now, and the objects that it identifies by address."""
         key, held = [], []

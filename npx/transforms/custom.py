@@ -19,12 +19,13 @@ from npx.dispatch.payloads import ops, zeros
 
 from . import tree
 from .backward import backward
-from .calls import is_array, run, stands_for_scalar, wrap_kind
+from .batch import substitute
+from .calls import is_array, stands_for_scalar, wrap_kind
 from .forward import transposed
 from .grad import check_callable, fit
+from .partition import map_payloads
 from .tape import Tape
 from .values import differentiable
-from .vmap import BatchTracer, substitute
 
 
 class Call(Op):
@@ -80,16 +81,8 @@ def batch(call, size, flags):
         Which operands have the axis; the last one is for all further operands.
     """
 
-    make_interpreter = substitute(size)
-
-    def mapped(*payloads):
-        interpreter = make_interpreter()
-        last = len(flags) - 1
-        operands = [BatchTracer(interpreter, p) if flags[min(k, last)] else p for k, p in enumerate(payloads)]
-        outs = run(interpreter, lambda: call(*operands), interpreter.last)
-        return tuple(map(interpreter.whole, outs))
-
-    return mapped
+    make = substitute(size)
+    return lambda *payloads: map_payloads(make, size, call, payloads, flags)
 
 
 # ------------------------------------------------------------------------------------------------ the kinds of calls

@@ -5,17 +5,16 @@ derivative rules return. While it is off nothing is noted and nothing looked at.
 """
 
 import contextlib
+from typing import NamedTuple
 
 import numpy
 
 from npx.dispatch.debug import user_line
-from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import is_inexact
 
-from .forward import ForwardInterpreter, JVPTracer
+from .forward import ForwardInterpreter
 from .tape import Output, Tape, TapeTracer
-from .vmap import BatchTracer
-from .watching import watching
+from .watching import numbers, watching
 
 ADVICE = (
     "If the value is not used (np.where, a mask), mask the operand before the op too: np.log(np.where(x > 0, x, 1)). "
@@ -91,36 +90,31 @@ class Watch:
         """Forward mode that looks at each tangent."""
         return WatchedForward(self)
 
-    def places(self, value):
-        """Where in a payload, or in the values that a tracer stands for, there is a NaN: indices, or None."""
-        value = _numbers(value)
-        if value is None or not is_inexact(value.dtype):
-            return None
-        with numpy.errstate(all="ignore"):
-            bad = self.test(value)
-        return numpy.argwhere(bad) if bad.any() else None
-
-    def word(self, value, place):
-        """What stands in this place."""
-        return "NaN" if numpy.isnan(_numbers(value)[tuple(place)]) else "inf"
+    def find(self, payload):
+        """A NaN in a payload, or in the values that a tracer stands for, or None."""
+        for value in map(numpy.asarray, numbers(payload)):
+            if is_inexact(value.dtype) and (bad := self.test(value)).any():
+                places = numpy.argwhere(bad)
+                return Found("NaN" if numpy.isnan(value[tuple(places[0])]) else "inf", places)
+        return None
 
 
 def _not_finite(x):
     return ~numpy.isfinite(x)
 
 
-def _numbers(value):
-    """The numbers behind a payload; None where there are none yet, or elsewhere than on the host."""
-    while isinstance(value, Tracer):
-        if isinstance(value, (TapeTracer, JVPTracer)):
-            value = value.primal
-        elif isinstance(value, BatchTracer):
-            value = value.payload
-        else:
-            return None
-    if isinstance(value, (numpy.ndarray, numpy.generic, float, complex)):
-        return numpy.asarray(value)
-    return None
+class Found(NamedTuple):
+    """The NaN or infinities in a payload, and where they are."""
+
+    word: str
+    places: numpy.ndarray
+
+    def message(self, transform, where):
+        """What the error says; `where` is the place in the program."""
+        first = tuple(map(int, self.places[0]))
+        at = f", at index {first}" if first else ""
+        more = f" and {len(self.places) - 1} more places" if len(self.places) > 1 else ""
+        return f"{transform}: {self.word} in {where}{at}{more}. {ADVICE}"
 
 
 class WatchedTape(Tape):
@@ -156,19 +150,15 @@ class WatchedTape(Tape):
         if op is None:
             return
         for ct in g if isinstance(g, (tuple, list)) else (g,):
-            if ct is not None and (places := self.watch.places(ct)) is not None:
-                self._complain(
-                    f"the cotangent of the result of {op}, applied at {line}, where several are added up or as it was "
-                    "given",
-                    ct,
-                    places,
-                )
+            where = "the cotangent of the result of {}, applied at {}, which is a sum or was given so"
+            self._complain(ct, where, op, line)
         for k, part in enumerate(parts):
-            if part is not None and (places := self.watch.places(part)) is not None:
-                self._complain(f"the cotangent of operand {k} of {op}, applied at {line}", part, places)
+            self._complain(part, f"the cotangent of operand {k} of {{}}, applied at {{}}", op, line)
 
-    def _complain(self, where, value, places):
-        raise FloatingPointError(_message(self.name, self.watch, where, value, places))
+    def _complain(self, ct, where, op, line):
+        found = self.watch.find(ct)
+        if found is not None:
+            raise FloatingPointError(found.message(self.name, where.format(op, line)))
 
 
 class WatchedForward(ForwardInterpreter):
@@ -181,17 +171,8 @@ class WatchedForward(ForwardInterpreter):
         """Look at the tangents of the results, if those of the operands had no NaN."""
         out = super().process(op, args, params)
         for result in out if type(out) is tuple else (out,):
-            tangent = self.tangent(result)
-            if tangent is None or (places := self.watch.places(tangent)) is None:
-                continue
-            if all(t is None or self.watch.places(t) is None for t in map(self.tangent, args)):
+            found = self.watch.find(self.tangent(result))
+            if found is not None and not any(self.watch.find(self.tangent(a)) for a in args):
                 where = f"the tangent of the result of {op.name}, applied at {user_line()}"
-                raise FloatingPointError(_message(self.name, self.watch, where, tangent, places))
+                raise FloatingPointError(found.message(self.name, where))
         return out
-
-
-def _message(transform, watch, where, value, places):
-    first = tuple(map(int, places[0]))
-    at = f", at index {first}" if first else ""
-    more = f" and {len(places) - 1} more places" if len(places) > 1 else ""
-    return f"{transform}: {watch.word(value, first)} in {where}{at}{more}. {ADVICE}"

@@ -13,9 +13,9 @@ import numpy
 from npx.dispatch.interpreter import stack
 from npx.ops.effects import Beside, MappedCall, as_payload
 
+from .batch import BatchInterpreter, BatchTracer, Drawn, take_places
 from .recording import Inline
 from .values import host_value
-from .vmap import BatchInterpreter, BatchTracer
 
 _local = threading.local()
 
@@ -24,7 +24,7 @@ class Draws:
     """What was drawn in one run of a function, for another run of it."""
 
     def __init__(self):
-        self.kept = []  # (payload as of below all mapped levels, those of these levels that were active before the run)
+        self.kept = []  # (payload as of below all mapped levels, {mapped level that is outside the run: its elements})
         self.depth = 0
         self.rest = None  # in a run that repeats: an iterator over what is still to come
 
@@ -51,13 +51,24 @@ class Draws:
             _logs().remove(self)
             self.depth, self.rest = before
 
+    @property
+    def level(self):
+        """Above which interpreter it stands."""
+        return self.depth + 0.5
+
+    @property
+    def repeats(self):
+        """Whether it has something to give again, or to miss."""
+        return self.rest is not None
+
     def is_outside(self, interpreter):
         """Whether a mapped level was active before the run."""
         return interpreter.stands_for.level <= self.depth
 
     def keep(self, out, mapped):
-        """Keep a payload that is mapped at these levels."""
-        self.kept.append((out, [i.stands_for for i in mapped if self.is_outside(i)]))
+        """Keep a payload that is mapped at these levels, innermost first."""
+        if not self.repeats:
+            self.kept.append((out, {i.stands_for: i.rows for i in mapped if self.is_outside(i)}))
 
     def again(self, mapped):
         """The next payload, and at which of the levels that are mapped now it is."""
@@ -66,7 +77,59 @@ class Draws:
         except StopIteration:
             message = "a function that runs again for its derivative draws more random numbers than at first"
             raise RuntimeError(message) from None
-        return out, [i for i in mapped if i.stands_for in outside or not self.is_outside(i)]
+        mapped = [i for i in mapped if i.stands_for in outside or not self.is_outside(i)]
+        for axis, i in enumerate(reversed(mapped)):
+            out = _for_elements(out, axis, outside.get(i.stands_for), i)
+        return out, mapped
+
+
+class Repeated:
+    """What one run of a function under `vmap` draws, for the runs for those elements that it leaves behind."""
+
+    def __init__(self, interpreter):
+        self.interpreter, self.level = interpreter, interpreter.level
+
+    @property
+    def repeats(self):
+        """Whether it has something to give again."""
+        return bool(self.interpreter.repeats)
+
+    def keep(self, out, mapped):
+        """Keep a payload that is mapped at these levels, innermost first."""
+        out = _wrapped(out, [i for i in mapped if i.level < self.level])
+        rows = tuple(i.rows for i in reversed(mapped) if i.level >= self.level)
+        self.interpreter.drawn.append(Drawn(out, rows))
+
+    def again(self, mapped):
+        """The next payload, and the levels from here on up that it is mapped at."""
+        drawn = self.interpreter.repeats.popleft()
+        self.interpreter.drawn.append(drawn)
+        mapped, out = [i for i in mapped if i.level >= self.level], drawn.value
+        if len(mapped) != len(drawn.rows):
+            raise RuntimeError("a function that runs again for other elements of vmap does not draw what it drew")
+        for axis, (rows, i) in enumerate(zip(drawn.rows, reversed(mapped))):
+            out = _for_elements(out, axis, rows, i)
+        return out, mapped
+
+
+def _for_elements(out, axis, rows, interpreter):
+    """A payload with, along an axis, only those of some elements that an interpreter still works for."""
+    if rows is None or len(rows) == interpreter.size:
+        return out
+    return take_places(out, numpy.searchsorted(rows, interpreter.rows), axis)
+
+
+def _wrapped(out, mapped):
+    """A payload as it is seen above levels that it is mapped at, given innermost first."""
+    for interpreter in reversed(mapped):
+        out = BatchTracer(interpreter, out)
+    return out
+
+
+def _keepers(state):
+    """What keeps draws for a second run, innermost first."""
+    found = [Repeated(i) for i in stack() if isinstance(i, BatchInterpreter) and state.seeded < i.birth]
+    return sorted([*found, *_logs()], key=lambda keeper: keeper.level)[::-1]  # of one level: the latest first
 
 
 def _logs():
@@ -121,22 +184,27 @@ def perform(call, operands, state, put=None, beside=None):
     payload
     """
     call, operands, mapped, recorder = _by_element(call, list(operands), state)
-    repeated = next((log for log in reversed(_logs()) if log.rest is not None), None)
-    if repeated is not None:
-        out, mapped = repeated.again(mapped)
-    elif recorder is not None:
-        out = recorded(recorder, call, operands, state, beside)
+    inside = []  # what keeps this draw
+    for keeper in _keepers(state):
+        if keeper.repeats:
+            out, mapped = keeper.again(mapped)
+            break
+        inside.append(keeper)
     else:
-        out = as_payload(call(*(host_value(o, repr(call)) for o in operands)))
-        out = out if put is None else put(out)
-    if mapped and getattr(out, "dtype", numpy.dtype(float)).kind not in "biufc":
-        raise TypeError(f"{call!r} under vmap gives {out.dtype} and not numbers; do it outside of vmap")
-    for log in _logs():
-        if log.rest is None:
-            log.keep(out, mapped)
-    for interpreter in reversed(mapped):
-        out = BatchTracer(interpreter, out)
-    return out
+        out = _drawn(call, operands, state, put, beside, recorder)
+        if mapped and getattr(out, "dtype", numpy.dtype(float)).kind not in "biufc":
+            raise TypeError(f"{call!r} under vmap gives {out.dtype} and not numbers; do it outside of vmap")
+    for keeper in inside:
+        keeper.keep(out, mapped)
+    return _wrapped(out, mapped)
+
+
+def _drawn(call, operands, state, put, beside, recorder):
+    """What the call gives now, or once the recorded code runs."""
+    if recorder is not None:
+        return recorded(recorder, call, operands, state, beside)
+    out = as_payload(call(*(host_value(o, repr(call)) for o in operands)))
+    return out if put is None else put(out)
 
 
 def recorded(recorder, call, operands, state, beside):

@@ -7,8 +7,8 @@ from npx.dispatch.abstract import aval_of
 from npx.dispatch.payloads import cast, is_inexact
 
 from . import tree
-from .backward import backward
 from .calls import SCALARS, Result, is_array, run, same_name, wrap_as
+from .selection import pull_back
 from .tape import Tape, TapeTracer
 from .values import differentiable, own, snapshot, zeros_beside
 from .watching import watching
@@ -49,7 +49,7 @@ class Pullback:
         """
         nodes = map(self.node, self.outputs)
         seeds = [(node, ct) for node, ct in zip(nodes, cotangents) if node is not None and ct is not None]
-        found = backward(seeds, self.tape.look)
+        found = pull_back(seeds, self.tape.look)
         taken = {id(ct) for _, ct in seeds}
         return [self._cotangent(x, v, found, taken) for x, v in zip(self.inputs, self.values)]
 

@@ -8,10 +8,10 @@ from npx.dispatch.abstract import Slice, aval_of
 from npx.dispatch.interpreter import active
 from npx.dispatch.payloads import is_inexact, ops, reshape
 
+from .batch import BatchInterpreter, BatchTracer, move_axis
 from .calls import same_name
 from .forward import Pushforward
 from .grad import Picked, check_callable
-from .vmap import BatchInterpreter, BatchTracer, move_axis
 
 
 def jacfwd(fun, argnums=0, has_aux=False, holomorphic=False):

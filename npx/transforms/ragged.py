@@ -2,15 +2,15 @@
 
 A selection is kept at full width: all places that the mask covers, of which those under the mask count. Elementwise ops
 compute on; writing back, adding at places and sums take what counts. The places that do not count hold a number that
-does, so that nothing is computed which NumPy would not compute. An op for which the true length matters asks for the
-mask's value, as everything does that needs one value.
+does, so that nothing is computed which NumPy would not compute. An op for which the true length matters asks for it,
+and the elements with one length go on.
 """
 
 import functools
 
 import numpy
 
-from npx.dispatch.abstract import Aval, Varying, aval_of
+from npx.dispatch.abstract import Aval, Slice, Varying, aval_of
 from npx.dispatch.interpreter import Interpreter, Tracer
 from npx.dispatch.op import Op
 from npx.dispatch.payloads import ops, reshape, typed
@@ -33,12 +33,12 @@ class Selected(Varying):
         return self
 
     def places(self):
-        """The places that count, where they are the same for all elements; else the interpreter of `mask` decides."""
-        return numpy.flatnonzero(numpy.asarray(self.mask))
+        """The places that count. The elements for which these are more or fewer are left behind."""
+        return ops.getitem(ops.nonzero(self.mask), index=(0, Slice()))
 
     def true_length(self):
-        """How many places count."""
-        return len(self.places())
+        """How many places count, likewise."""
+        return int(aval_of(self.places()).shape[0])
 
     def tag(self, value, shape):
         """A payload of full width as a selection of this shape."""
@@ -75,7 +75,7 @@ class RaggedTracer(Tracer):
         return self.aval.shape[self.axis]
 
     def dense(self):
-        """What is selected, where the mask has one value."""
+        """What is selected, by the elements for which that is of one length."""
         before = (slice(None),) * self.axis
         return read(self.inner, (*before, self.length.places()))
 
@@ -286,3 +286,10 @@ def select(mask):
     length = Selected(Selections(mask.interpreter), flat)
     grid = numpy.unravel_index(numpy.arange(mask.aval.size), mask.aval.shape)
     return tuple(RaggedTracer(length.interpreter, places, (length,)) for places in grid)
+
+
+def dense(value):
+    """A payload with what is selected in place of a selection."""
+    while type(value) is RaggedTracer:
+        value = value.dense()
+    return value

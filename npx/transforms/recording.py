@@ -47,6 +47,8 @@ class Recorder(Interpreter):
     captures = True
     name = "jit"
 
+    records = True
+
     def __init__(self, tree, payloads, outside=frozenset()):
         self.tree, self.outside = tree, outside
         self.path = [tree.first]

@@ -15,7 +15,7 @@ import numpy
 from npx.array.ndarray cimport is_plain, ndarray, view_of, wrap, wrap_scalar
 from npx.dispatch.aval cimport Aval, aval_of
 from npx.dispatch.op cimport Op
-from npx.dispatch.tracing cimport TracerCore
+from npx.dispatch.tracing cimport InterpreterCore, TracerCore
 
 from npx.array import calling
 from npx.array.ndarray import capturing
@@ -47,6 +47,7 @@ cdef bint _describe(object x, list key, list arrays, bint* traced) except -1:
         Set where one of them holds a tracer.
     """
     cdef object kind = type(x), p
+    cdef InterpreterCore interpreter
     cdef ndarray a
     cdef Py_ssize_t k
     if kind is ndarray:
@@ -59,7 +60,8 @@ cdef bint _describe(object x, list key, list arrays, bint* traced) except -1:
                 return True
         p = a.current()
         if isinstance(p, TracerCore):
-            if (<TracerCore>p).interpreter.records or not (<TracerCore>p).interpreter.alive:
+            interpreter = (<TracerCore>p).interpreter
+            if not interpreter.alive or (<object>interpreter).records:
                 return False
             traced[0] = True
             for n in p.shape:

@@ -50,8 +50,10 @@ class TraceInterpreter(Interpreter):
         The hidden inputs and what they stood for during the trace: arrays from outside and tracers of lower levels.
     """
 
+    records = True
+
     def __init__(self, name="jit", captures=True):
-        self.name, self.captures, self.records = name, captures, True
+        self.name, self.captures = name, captures
         self.graph = Graph(name=name)
         self.captured = []
         self._hidden = {}  # id of a captured payload -> its tracer; `captured` keeps the payload alive

@@ -1,148 +1,38 @@
-"""Vectorisation: an interpreter whose tracers stand for one element along a mapped axis; `vmap`."""
+"""Vectorisation: `vmap`."""
 
-import threading
+import itertools
 
 import numpy
 
-from npx.array.ndarray import payload, wrap
-from npx.dispatch.abstract import Aval, aval_of
-from npx.dispatch.batching import batch_by_loop, take
-from npx.dispatch.interpreter import Interpreter, Tracer
-from npx.dispatch.op import Op
-from npx.dispatch.payloads import broadcast_to, ops
-from npx.ops.index_specs import SELECTING
+from npx.array.ndarray import ndarray, payload, wrap
+from npx.array.views import write
+from npx.dispatch import debug
+from npx.dispatch.abstract import aval_of
+from npx.dispatch.interpreter import Tracer
+from npx.dispatch.payloads import reshape
 
 from . import tree
-from .calls import Result, as_payload, is_array, run, same_name, wrap_rank
+from .batch import BatchInterpreter, BatchTracer, move_axis, take_places
+from .calls import Result, is_array, same_name, wrap_rank
+from .closure import Surroundings
 from .grad import check_callable
-from .ragged import select
-from .values import snapshot
-
-
-class BatchTracer(Tracer):
-    """One element along the mapped axis: the payload of all of them has that axis first."""
-
-    __slots__ = ("payload", "aval")
-
-    def __init__(self, interpreter, payload):
-        self.interpreter, self.payload = interpreter, payload
-        whole = aval_of(payload)
-        self.aval = Aval(whole.shape[1:], whole.dtype)
-
-
-class BatchInterpreter(Interpreter):
-    """Applies every op to all elements at once, by its batch rule."""
-
-    name = "vmap"
-
-    def __init__(self, size, draws_each=True):
-        self.size = size
-        self.draws_each = draws_each  # whether each element draws random numbers for itself
-        self.calls = 0  # called functions that run now: what maps over the elements inside them stands for this
-        self.stands_for = self
-
-    def is_batched(self, value):
-        """Whether a payload differs along the mapped axis."""
-        return type(value) is BatchTracer and value.interpreter is self
-
-    def process(self, op, args, params):
-        """Apply the op's batch rule one level down."""
-        if not self.alive:
-            raise TypeError(
-                f"{op.name} meets an array that was computed inside a function under vmap, which has ended: "
-                "it has no single value. Return it from the function instead."
-            )
-        batched = tuple(map(self.is_batched, args))
-        payloads = tuple(a.payload if b else a for a, b in zip(args, batched))
-        if type(op) is not Op:
-            out = self._call(op, payloads, batched)
-        else:
-            out = (op.batch or batch_by_loop)(op, self.size, payloads, batched, params)
-        if type(out) is tuple:
-            return tuple(map(self._element, out))
-        return self._element(out)
-
-    def _call(self, op, payloads, batched):
-        """The results of a called function; what runs inside it maps over the elements itself."""
-        self.calls += 1
-        _calling().append(self)
-        try:
-            return op.batched(self.size, payloads, batched)
-        finally:
-            self.calls -= 1
-            _calling().pop()
-
-    def _element(self, out):
-        if self.is_batched(out):  # a called function closes over elements: take the pairs of like number
-            out = move_axis(ops.diagonal(out.payload, offset=0, axis1=0, axis2=1), out.payload.ndim - 2, 0)
-        return BatchTracer(self, out)
-
-    def whole(self, value):
-        """The payload of all elements, with the mapped axis first, for a value that may be the same for all."""
-        if self.is_batched(value):
-            return value.payload
-        value = as_payload(value)
-        return snapshot(broadcast_to(value, (self.size, *aval_of(value).shape)))
-
-    def last(self, tracer):
-        """The last element: what a loop over the mapped axis leaves behind in an array from outside."""
-        if self.size == 0:
-            return numpy.zeros(tracer.aval.shape, tracer.aval.dtype)
-        return take(tracer.payload, self.size - 1)
-
-    def concretize(self, tracer, reason):
-        """There is no single value."""
-        raise TypeError(
-            f"{reason} needs one value, but this array ({tracer.aval}) has another one for each of the {self.size} "
-            "elements that vmap maps over. Write it with array operations (np.where, masks), or loop over the elements."
-        )
-
-
-_local = threading.local()
-
-
-def _calling():
-    """The interpreters of this thread that are calling functions, the outermost first."""
-    try:
-        return _local.calling
-    except AttributeError:
-        _local.calling = []
-        return _local.calling
-
-
-def substitute(size):
-    """A maker of interpreters that map over the elements inside a function which an interpreter is calling now."""
-    calling = _calling()
-    original = calling[-1] if calling else None
-
-    def make():
-        inside = BatchInterpreter(size)
-        if original is not None:
-            inside.draws_each, inside.stands_for = original.draws_each, original.stands_for
-        return inside
-
-    return make
-
-
-def move_axis(value, source, destination):
-    """A payload with one axis moved."""
-    ndim = aval_of(value).ndim
-    axes = [k for k in range(ndim) if k != source]
-    axes.insert(destination, source)
-    return value if axes == sorted(axes) else ops.transpose(value, axes=tuple(axes))
-
-
-SELECTING[BatchInterpreter] = select
+from .outside import Outside, arrays_of
+from .partition import gather, run_paths
+from .ragged import dense
 
 
 def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
     """Make a function that maps `fun` over an axis of its arguments, computing all elements at once.
 
+    Where Python asks for a value (``if x > 0``, ``while``, ``int(n)``), the elements are divided by their answers, and
+    the function runs once for each path through it, for all elements that take this path.
+
     Parameters
     ----------
     fun : callable
-        Written for one element. Each element starts from the arrays outside as they were before the call; what the
-        last one wrote into them remains.
+        Written for one element. What it writes into an argument is written into the mapped array, unless that is a
+        ``numpy.ndarray`` of another library, which stays as it is. Each element starts from the arrays outside as they
+        were before the call; what the last one wrote into them remains.
     in_axes : int, None, or tuple of these or of pytrees of them
         The axis of each positional argument to map over; None passes it whole. Keyword arguments are mapped over
         axis 0.
@@ -154,11 +44,13 @@ def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
     Returns
     -------
     callable
+        Its method ``explain(*args)`` calls it and says in words where the elements took several paths, and what was
+        computed one element after another.
 
     Raises
     ------
-    ValueError
-        The mapped axes do not exist or differ in length.
+    TypeError, ValueError
+        The mapped axes do not exist or differ in length, or the elements have results that cannot be stacked.
 
     Examples
     --------
@@ -166,27 +58,148 @@ def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
     >>> np.vmap(lambda row: row / row.sum())(np.array([[1., 1.], [1., 3.]]))
     array([[0.5 , 0.5 ],
            [0.25, 0.75]])
+    >>> np.vmap(lambda x: x if x > 0 else -2 * x)(np.array([-1., 2.]))
+    array([2., 2.])
     """
     check_callable(fun, "vmap")
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
+    surroundings = []
 
     @same_name(fun, "vmap")
     def mapped(*args, **kwargs):
-        leaves, structure = tree.flatten((args, kwargs))
-        axes = tree.spread(in_axes, args, "vmap: in_axes") + [0] * len(tree.leaves(kwargs))
-        values, size = _mapped_values(fun, args, leaves, axes, axis_size)
-        interpreter = BatchInterpreter(size)
-        tracers = [v if axis is None else BatchTracer(interpreter, v) for v, axis in zip(values, axes)]
-        wrapped = [leaf if axis is None else wrap_rank(t) for leaf, t, axis in zip(leaves, tracers, axes)]
-        inner_args, inner_kwargs = structure.unflatten(wrapped)
-        result = run(interpreter, lambda: Result(fun(*inner_args, **inner_kwargs)), interpreter.last)
-        result.main("vmap", fun)
-        places = tree.spread(out_axes, result.structure.unflatten(result.leaves), "vmap: out_axes")
-        outs = [_unmap(interpreter, p, axis) for p, axis in zip(result.payloads, places)]
-        return result.structure.unflatten(map(wrap, outs))
+        arguments = Arguments(fun, args, kwargs, in_axes, axis_size)
+        if not surroundings:
+            surroundings.append(Surroundings(fun))
+        outside = Outside(arrays_of(surroundings[0], arguments.shared()))
+        runs = run_paths(arguments.interpreter, arguments.size, lambda i: arguments.call(fun, i), outside)
+        arguments.write_back(runs)
+        return _joined(fun, runs, out_axes)
 
+    def explain(*args, **kwargs):
+        """Call the mapped function, and say how the elements were computed."""
+        size = Arguments(fun, args, kwargs, in_axes, axis_size).size
+        with debug.watching() as events:
+            mapped(*args, **kwargs)
+        return describe(tree.name_of(fun), size, events)
+
+    mapped.explain = explain
     return mapped
+
+
+def describe(name, size, events):
+    """The report on one call.
+
+    Parameters
+    ----------
+    name : str
+        Of the function.
+    size : int
+        Number of elements.
+    events : list of Event
+        What was noted during the call.
+    """
+    runs = 1 + sum(event.number - 1 for event in events if event.kind == "split")
+    paths = "in one run" if runs == 1 else f"in {runs} runs, one for each path through the function"
+    lines = [f"vmap of {name}: {size} elements, {paths}"]
+    for (kind, what, line), found in itertools.groupby(sorted(events, key=_place), key=_place):
+        found = list(found)
+        times = "" if len(found) == 1 else f", {len(found)} times"
+        if kind == "split":
+            lines.append(f"  split at {line} ({what}): {max(e.number for e in found)} answers{times}")
+        else:
+            lines.append(f"  one call for each element at {line}: {what}{times}")
+    return "\n".join(lines)
+
+
+def _place(event):
+    return event.kind, event.what, str(event.line)
+
+
+class Arguments:
+    """The arguments of one call, flat, with the mapped axes first.
+
+    Attributes
+    ----------
+    size : int
+        Length of the mapped axis.
+    """
+
+    def __init__(self, fun, args, kwargs, in_axes, axis_size):
+        self.leaves, self.structure = tree.flatten((args, kwargs))
+        self.axes = tree.spread(in_axes, args, "vmap: in_axes") + [0] * len(tree.leaves(kwargs))
+        self.values, self.size = _mapped_values(fun, args, self.leaves, self.axes, axis_size)
+        self.written = []  # for each run, leaf number -> payload of a mapped argument that was written to
+
+    def interpreter(self):
+        """An interpreter for all elements."""
+        return BatchInterpreter(self.size, can_partition=True)
+
+    def shared(self):
+        """The arguments that all elements get whole."""
+        return [leaf for leaf, axis in zip(self.leaves, self.axes) if axis is None]
+
+    def call(self, fun, interpreter):
+        """Call the function with tracers of an interpreter's elements."""
+        rows = interpreter.rows if interpreter.size < self.size else None
+        given, wrapped = {}, []
+        for k, (leaf, value, axis) in enumerate(zip(self.leaves, self.values, self.axes)):
+            if axis is None:
+                wrapped.append(wrap(leaf) if type(leaf) is numpy.ndarray and leaf.dtype.kind in "biufc" else leaf)
+                continue
+            same = given.get((id(leaf), axis))
+            if same is None:
+                tracer = BatchTracer(interpreter, value if rows is None else take_places(value, rows))
+                same = given[id(leaf), axis] = (k, wrap_rank(tracer), tracer)
+            wrapped.append(same[1])
+        inner_args, inner_kwargs = self.structure.unflatten(wrapped)
+        result = Result(fun(*inner_args, **inner_kwargs))
+        result.payloads = list(map(dense, result.payloads))
+        now = {
+            k: payload(x)
+            for k, x, tracer in given.values()
+            if type(self.leaves[k]) is ndarray and not x.scalar and payload(x) is not tracer
+        }
+        self.written.append((interpreter, now))
+        return result
+
+    def write_back(self, runs):
+        """Write into the mapped arguments what the function wrote into those of the elements: into npx's own arrays."""
+        changed = {k for _, now in self.written for k in now}
+        written = {id(interpreter): now for interpreter, now in self.written}
+        for k in changed:
+            values = []
+            for r in runs:
+                value = written[id(r.interpreter)].get(k)
+                if value is None:
+                    rows, value = r.interpreter.rows, self.values[k]
+                    value = BatchTracer(r.interpreter, value if len(rows) == self.size else take_places(value, rows))
+                values.append(value)
+            _write_into(self.leaves[k], gather(runs, values, "an argument that is written to"), self.axes[k])
+
+
+def _write_into(array, value, axis):
+    """Write a payload with the mapped axis first into the argument that it is of."""
+    shape = list(array.shape)
+    axis %= len(shape)
+    shape.insert(0, shape.pop(axis))
+    write(array, move_axis(reshape(value, tuple(shape)), 0, axis))
+
+
+def _joined(fun, runs, out_axes):
+    """The results of all runs, stacked along the mapped axes."""
+    structures = [r.result.main("vmap", fun) for r in runs]
+    for r, structure in zip(runs, structures):
+        if structure != structures[0]:
+            raise ValueError(
+                f"vmap: {tree.name_of(fun)} must return one structure for all elements, got "
+                f"{tree.describe(structures[0])} for element {runs[0].interpreter.rows[0]} and "
+                f"{tree.describe(structure)} for element {r.interpreter.rows[0]}"
+            )
+    first = runs[0].result
+    places = tree.spread(out_axes, first.structure.unflatten(first.leaves), "vmap: out_axes")
+    columns = zip(*(r.result.payloads for r in runs))
+    return first.structure.unflatten([wrap(_unmap(runs, column, axis)) for column, axis in zip(columns, places)])
 
 
 def _mapped_values(fun, args, leaves, axes, axis_size):
@@ -233,14 +246,20 @@ def _mapped_first(value, leaf, axis, name):
     return move_axis(value, axis, 0), shape[axis]
 
 
-def _unmap(interpreter, value, axis):
+def _unmap(runs, values, axis):
     """A result with its mapped axis in place; repeated along it where it does not depend on the element."""
     if axis is None:
-        if interpreter.is_batched(value):
+        if any(r.interpreter.is_batched(value) for r, value in zip(runs, values)) or not _all_same(values):
             raise ValueError("vmap: a result has out_axes None, but it differs along the mapped axis")
-        return value
-    value = interpreter.whole(value)
+        return values[0]
+    value = gather(runs, values, "a result")
     ndim = aval_of(value).ndim
     if not -ndim <= axis < ndim:
         raise ValueError(f"vmap: out_axes has {axis}, but a result has only {ndim} axes with the mapped one")
     return move_axis(value, 0, axis % ndim)
+
+
+def _all_same(values):
+    """Whether the runs returned one value."""
+    first = values[0]
+    return all(v is first or (not isinstance(v, Tracer) and numpy.array_equal(v, first)) for v in values)

@@ -1,0 +1,139 @@
+"""Zeros that a selection made absorb infinities and NaN on the way back.
+
+``np.where(x > 0, np.log(x), 0)`` does not depend on the logarithm where x is 0: there its cotangent is zero because the
+other branch was selected, not because a number happens to be zero, and the derivative of the logarithm, infinite there,
+must not count. So a walk back that gave a NaN is repeated with cotangents that know which of their elements are zero by
+selection. Where nothing can be looked at, because a graph is recorded, cotangents know it from the start.
+"""
+
+import numpy
+
+from npx.dispatch.abstract import aval_of
+from npx.dispatch.interpreter import Interpreter, Tracer, active, stack
+from npx.dispatch.op import Op
+from npx.dispatch.payloads import broadcast_to, ops
+
+from .backward import backward
+from .values import differentiable, host_value
+from .watching import numbers
+
+#: op -> number of the operands that are values; the further ones are indices
+MOVES = dict.fromkeys(("reshape", "transpose", "broadcast_to", "repeat", "diagonal", "copy", "getitem"), 1)
+MOVES.update(concatenate=None, setitem=2, add_at=2)
+SUMS = frozenset(("add", "subtract", "make_complex"))
+
+
+class SelectedTracer(Tracer):
+    """A cotangent, zero where `alive` is false; None means that all of it is alive."""
+
+    __slots__ = ("payload", "alive")
+
+    def __init__(self, interpreter, payload, alive):
+        self.interpreter, self.payload, self.alive = interpreter, payload, alive
+
+    @property
+    def aval(self):
+        """Shape and dtype."""
+        return aval_of(self.payload)
+
+
+class SelectionInterpreter(Interpreter):
+    """Runs derivative rules on cotangents and follows which of their elements are zero by selection.
+
+    Rules are linear in the cotangents: a plain value that is joined with one is zero, and so not alive.
+    """
+
+    name = "grad"
+
+    def lower(self, value):
+        """The value of a payload that may be a tracer of this interpreter."""
+        return value.payload if type(value) is SelectedTracer and value.interpreter is self else value
+
+    def process(self, op, args, params):
+        """Run the op one level down, and see which elements of the result are alive."""
+        if type(op) is not Op:
+            return op.expand(*args)
+        values = tuple(map(self.lower, args))
+        out = op(*values, **params)
+        if op.nout != 1 or not differentiable(out):
+            return out
+        alive = self._alive(op, args, values, params)
+        if alive is not None and not op.linear:
+            alive = broadcast_to(alive, aval_of(out).shape)
+            if not all(a is not v or _finite(v) for a, v in zip(args, values)):
+                out = ops.where(alive, out, numpy.zeros((), aval_of(out).dtype))
+        return SelectedTracer(self, out, alive)
+
+    def _alive(self, op, args, values, params):
+        """Which elements of a result are alive; an elementwise op's before broadcasting; None for all."""
+        name = op.name
+        masks = [a.alive if a is not v else False for a, v in zip(args, values)]
+        if name == "where":
+            return ops.where(values[0], *map(_mask, masks[1:], values[1:]))
+        if name in MOVES:
+            n = MOVES[name] or len(values)
+            if all(m is None for m in masks[:n]):
+                return None
+            return op(*map(_mask, masks[:n], values[:n]), *values[n:], **params)
+        if name in SUMS:
+            return _either(masks, values)
+        alive, *others = (m for m in masks if m is not False)
+        if alive is None or others or op.kind == "elementwise":
+            return None if others else alive
+        return ops.any(alive, axis=params["axis"], keepdims=params["keepdims"]) if name == "sum" else None
+
+    def concretize(self, tracer, reason):
+        """The value."""
+        return host_value(tracer.payload, reason)
+
+
+def _mask(mask, value):
+    """A mask as an array of the shape of its value."""
+    if mask is None or mask is False:
+        return numpy.broadcast_to(numpy.bool_(mask is None), aval_of(value).shape)
+    return mask
+
+
+def _either(masks, values):
+    """The elements of a sum that are alive, where one of the terms is; broadcast together."""
+    shapes = [aval_of(v).shape for v in values]
+    whole = numpy.broadcast_shapes(*shapes)
+    if any(mask is None and shape == whole for mask, shape in zip(masks, shapes)):
+        return None
+    return ops.logical_or(*map(_mask, masks, values))
+
+
+def _finite(value):
+    """Whether a factor is known to be finite, so that it leaves zeros alone."""
+    if isinstance(value, (numpy.ndarray, numpy.generic, int, float, complex)):
+        return bool(numpy.isfinite(value).all())
+    return False
+
+
+# ------------------------------------------------------------------------------------------------------ the walk back
+def pull_back(seeds, look=None):
+    """`backward`, with zeros by selection absorbing what is not finite; `look` as there."""
+    if look is None and not _recording():
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            found = backward(seeds)
+            if not any(map(_has_nan, found.values())):
+                return found
+    interpreter = SelectionInterpreter()
+    with active(interpreter), numpy.errstate(divide="ignore", invalid="ignore"):
+        found = backward([(node, SelectedTracer(interpreter, ct, None)) for node, ct in seeds], look)
+    return {leaf: interpreter.lower(ct) for leaf, ct in found.items()}
+
+
+def _recording():
+    """Whether ops are being recorded: there are no values to look at. Within another careful walk there is no need."""
+    levels = stack()
+    return any(i.records for i in levels) and not any(type(i) is SelectionInterpreter for i in levels)
+
+
+def _has_nan(payload):
+    """Whether there is a NaN in a payload, at any of its levels."""
+    for value in numbers(payload):
+        total = numpy.vdot(value, value)  # one pass; overflows without a warning, to infinity
+        if total != total:
+            return True
+    return False
