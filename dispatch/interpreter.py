@@ -82,7 +82,7 @@ def active(interpreter, settle=None):
         Called without arguments when it has left the stack: takes its tracers out of the arrays that hold them.
     """
     levels = stack()
-    interpreter.level = levels[-1].level + 1 if levels else 1
+    interpreter.level = levels[-1].level + 2 if levels else 1  # those in between are for its own use
     interpreter.birth = next(_births)
     interpreter.alive, interpreter.levels = True, levels
     interpreter.lifted, interpreter.replaced = [], {}

@@ -20,6 +20,9 @@ class _Ops:
 
 ops = _Ops()
 
+#: id -> host memory that is needed no longer when the op `setitem` that is called next has run: it may write into it
+OFFERED = {}
+
 
 def is_inexact(dtype):
     """Whether values of this dtype have derivatives: floats and complex numbers, those of ml_dtypes too."""

@@ -10,6 +10,8 @@ import pytest
 from mutations import PATTERNS
 
 import npx as np
+from npx.dispatch import registry
+from npx.ops import indexing
 from npx.testing import check_grads
 
 X = numpy.array([0.6, -1.2, 1.7, 0.9])
@@ -282,3 +284,67 @@ def test_transforms_after_one_another_on_one_buffer(pair):
     for name in pair:
         TRANSFORMS[name](f)(np.array(X))
     numpy.testing.assert_allclose(buffer, 2 * X)
+
+
+# ---------------------------------------------------------------------------------------------- memory
+def element_by_element(x):
+    y = np.zeros(1000)
+    for i in range(20):
+        y[i] = y[i - 1] * 0.5 + x
+    return y.sum()
+
+
+def row_by_row(x):
+    y = np.zeros((100, 10))
+    y[0] = x
+    for i in range(1, 20):
+        y[i] = np.tanh(y[i - 1])
+        y[i] += x
+    return y[19].sum()
+
+
+def through_views(x):
+    y = np.zeros((100, 10))
+    for row in y[:20]:
+        row[1:] = x
+        row *= 2
+    return y.sum()
+
+
+@pytest.mark.parametrize("f", [element_by_element, row_by_row, through_views])
+@pytest.mark.parametrize("how", ["vjp", "jvp", "vmap"])
+def test_writes_in_a_loop_copy_the_buffer_once(f, how, monkeypatch):
+    copied = []
+
+    def setitem(x, v, *arrays, index):
+        out = indexing._setitem(x, v, *arrays, index=index)
+        copied.append(out is not x and out.size >= 1000)
+        return out
+
+    monkeypatch.setattr(registry.op("setitem"), "host", setitem)
+    run = {"vjp": lambda: np.vjp(f, 0.5), "jvp": lambda: np.jvp(f, (0.5,), (1.0,)), "vmap": lambda: np.vmap(f)(X)}
+    run[how]()
+    assert len(copied) >= 20 and sum(copied) <= 3  # that of the value, of its tangent
+
+
+@pytest.mark.parametrize("how", sorted(set(COMBINATIONS) - {"second order"}))
+def test_memory_that_somebody_knows_is_not_written_into(how):
+    """Large enough to be written in place where nobody does."""
+
+    def pattern(np, x):
+        y = np.zeros((40, 10))
+        y[:, 1:5] = x
+        view, flat, copy = y[20:], y.reshape(-1), y.copy()
+        z = np.sin(y) * y  # kept by a tape
+        y[3] = 7.0
+        before = [y * 1, y.T + 0, np.ravel(y)]
+        same = y
+        y[4, 4] = z[5, 2] + view[3, 1]
+        view[0] *= 2
+        flat[::7] += x[0]
+        alias = same[10:]
+        alias[0, :4] = z[0, 1:5] * x
+        y[30:] = before[0][30:] * copy[:10]
+        return (z + y * before[1].T + copy).sum(axis=0), before[2][:50], flat[::11]
+
+    COMBINATIONS[how](pattern)

@@ -147,20 +147,6 @@ def place(arr, mask, vals):
     arr[...] = wrap(op("where")(reshaped(mask, arr.shape), new, payload(arr)))
 
 
-@python_function("numpy.lib._shape_base_impl", "put_along_axis", on_host=False)
-def put_along_axis(arr, indices, values, axis):
-    """`numpy.put_along_axis`; NumPy's version writes through a copy of ``arr.flat``, which only host memory follows."""
-    indices = as_array(indices)
-    if axis is None and indices.ndim != 1:
-        raise ValueError("when axis=None, `indices` must have a single dimension.")
-    flat = arr.reshape(-1) if axis is None else arr
-    axis = 0 if axis is None else axis_index(axis, arr.ndim)
-    layer = numpy_layer.module("numpy.lib._shape_base_impl")
-    flat[layer._make_along_axis_idx(flat.shape, indices, axis)] = values
-    if flat is not arr and flat.base is None:  # no view, because of the layout
-        arr[...] = flat.reshape(arr.shape)
-
-
 @method("compress")
 def compress(self, condition, axis=None, out=None):
     """`ndarray.compress`."""

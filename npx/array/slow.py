@@ -19,6 +19,7 @@ from npx.array.items import Items
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.protocols import check_buffer
+from npx.array.reuse import offer, withdraw
 from npx.array.ufunc_overrides import overrides, used_by
 from npx.array.views import ViewSpec, follows, read, require_writeable, root_of, view_of, write
 from npx.array.views import capture_payload as captured
@@ -203,6 +204,12 @@ def inplace(function, plain, name, x, other):
         protect_memory(p)
         result = function(p, q)
         return x if result is p else wrap(result)  # a foreign operand may answer with something else
+    if _is_operand(other):
+        new = op(name)(p, q)
+        if type(new) is not tuple and new.shape == p.shape and new.dtype == p.dtype:
+            del p  # so that nobody but `x` knows it
+            write(x, new)
+            return x
     _ufunc(name)(x, other, out=(x,))
     return x
 
@@ -266,6 +273,8 @@ def setitem(x, k, value):
         except array_likes.NotOnHost:
             setitem(x, k, array_likes.arrays(value))
         return
+    if type(value) is ndarray and value.base_ is x and _is_part(value, p, k):
+        return  # as in ``x[k] += y``, which has written through the part already
     if isinstance(p, numpy.ndarray):
         require_writeable(p)
     if follows(x) and x.view_.arrays:  # of gathered elements, which may lie over one another
@@ -276,7 +285,24 @@ def setitem(x, k, value):
     v = v if isinstance(v, (Tracer, numpy.ndarray, *HOST_SCALARS)) or not is_host(v) else numpy.asarray(v)
     if isinstance(v, numpy.ndarray) and v.dtype.kind not in "biufc":  # text and objects: NumPy casts, or refuses, now
         v = v.astype(p.dtype)
-    write(x, _written(p, k, v))
+    del p  # so that nobody but `x` knows it
+    offered = offer(x)
+    try:
+        new = _written(read(x), k, v)
+    finally:
+        if offered:
+            withdraw()
+    write(x, new)
+
+
+def _is_part(view, p, k):
+    """Whether a view of the array with payload `p` is what a basic index makes of it."""
+    spec = view.view_
+    if spec is None or spec.name != "getitem" or spec.arrays or not _index_on_host(k):
+        return False
+    from npx.ops.index_specs import canonical_index  # declared on first use: most programs never trace
+
+    return canonical_index(p.shape, k)[0] == spec.params["index"]
 
 
 def _written(p, k, v):

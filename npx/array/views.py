@@ -13,6 +13,7 @@ import numpy
 
 from npx.array.memory import protect_memory
 from npx.array.ndarray import capturing, forget_other_threads, ndarray
+from npx.array.reuse import offer, withdraw
 from npx.dispatch.abstract import Hole, Slice
 from npx.dispatch.interpreter import Tracer, stack, unsettled
 from npx.dispatch.registry import backend_for, op
@@ -45,6 +46,10 @@ class ViewSpec:
             from npx.ops.shaping import READ
 
             return READ[self.name](base)
+        if type(base) is numpy.ndarray and self.name == "getitem" and not self.arrays:
+            from npx.ops.index_specs import rebuild
+
+            return base[rebuild(self.params["index"])]  # never a copy
         return op(self.name)(base, *self.arrays, **self.params)
 
     def scatter(self, base, value):
@@ -190,9 +195,16 @@ def write(x, p):
         if not _derive(x, root):
             write(x, p)
             return
-    write(x.base_, x.view_.scatter(read(x.base_), p))
+    x.data_, x.version = p, -1  # what it read before it needs no longer
+    offered = offer(x.base_)
+    try:
+        new = x.view_.scatter(read(x.base_), p)
+    finally:
+        if offered:
+            withdraw()
+    write(x.base_, new)
     if isinstance(p, Tracer):
-        x.data_, x.version = p, root.version
+        x.version = root.version
 
 
 def _hold(root, p):

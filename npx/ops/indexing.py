@@ -6,7 +6,7 @@ import numpy
 
 from npx.dispatch.abstract import Aval, Hole, Slice, Varying, aval_of, type_key, ufunc_dtypes
 from npx.dispatch.interpreter import install_operator
-from npx.dispatch.payloads import ops, reshape, zeros
+from npx.dispatch.payloads import OFFERED, ops, reshape, zeros
 from npx.dispatch.rules import NUMBERS, example, linear
 
 from .index_specs import FULL, canonical_index, is_basic, layout, rebuild
@@ -37,16 +37,22 @@ def along(indices, axis):
 
 # --------------------------------------------------------------------------------------------------- host functions
 
+#: an array this many times as large as a view of it is not kept alive by the view
+MUCH_LARGER = 8
+
 
 def _getitem(x, *arrays, index):
-    """``x[index]``."""
+    """``x[index]``; a small part of an array as a copy: a tape that keeps it is not to keep the whole."""
     if not isinstance(x, (numpy.ndarray, numpy.generic)):
         x = numpy.asarray(x)
-    return x[rebuild(index, arrays)]
+    r = x[rebuild(index, arrays)]
+    return r.copy() if type(r) is numpy.ndarray and not arrays and r.size * MUCH_LARGER < x.size else r
 
 
 def _setitem(x, v, *arrays, index):
-    """A copy of `x` after ``x[index] = v``."""
+    """What `x` is after ``x[index] = v``: a copy, unless its memory is offered."""
+    if OFFERED and OFFERED.pop(id(x), None) is x:
+        return setitem_inplace(x, v, *arrays, index=index)
     return setitem_inplace(numpy.array(x, order="C"), v, *arrays, index=index)
 
 

@@ -81,7 +81,7 @@ class Result:
             if structure.type is not tuple or structure.num_children != 2:
                 raise TypeError(f"{transform}: with has_aux=True, {name} must return a pair (value, aux)")
             structure = structure.child(0)
-        if structure.num_leaves == 0 and structure.num_nodes == 1:
+        if structure.type is type(None):
             raise TypeError(f"{transform}: {name} returned None; it must return an array. Is there a `return`?")
         for leaf in self.leaves[: structure.num_leaves]:
             if not is_array(leaf):
@@ -127,12 +127,11 @@ def run(interpreter, call, lower):
 
 
 def same_name(fun, transform):
-    """Decorate a transformed function: the name of `fun` and a line that says what it is."""
+    """Decorate a transformed function: the names and signature of `fun`, and a line that says what it is."""
 
     def decorate(wrapper):
-        functools.update_wrapper(wrapper, fun, assigned=("__module__", "__annotations__"), updated=())
-        name = tree.name_of(fun)
-        wrapper.__name__ = wrapper.__qualname__ = f"{transform}({name})"
+        functools.update_wrapper(wrapper, fun, assigned=("__module__", "__qualname__"), updated=())
+        wrapper.__name__ = name = tree.name_of(fun)
         doc = getattr(fun, "__doc__", None)
         wrapper.__doc__ = f"`{transform}` of `{name}`." + (f"\n\n{doc}" if doc else "")
         return wrapper

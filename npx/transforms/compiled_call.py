@@ -12,7 +12,7 @@ from . import tree
 from .calls import is_array, wrap_as
 from .custom import Call
 from .grad import vjp
-from .tape import TapeTracer
+from .tape import Tape, TapeTracer
 from .values import differentiable
 
 
@@ -47,6 +47,8 @@ def on_tape(jitted, call):
     """The result of a jitted function that is called with values on one tape, or None where that cannot be compiled."""
     traced = {i: p for i, p in enumerate(map(payload, call.leaves)) if isinstance(p, Tracer)}
     tapes = {id(p.interpreter) for p in traced.values()}
+    if any(type(p.interpreter) is not Tape for p in traced.values()):
+        return None  # a tape that wants to see each op
     if len(tapes) != 1 or any(type(p) is not TapeTracer or isinstance(p.primal, Tracer) for p in traced.values()):
         return None
     leaves = list(call.leaves)

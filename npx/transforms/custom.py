@@ -18,11 +18,11 @@ from npx.dispatch.op import Op
 from npx.dispatch.payloads import ops, zeros
 
 from . import tree
+from .arguments import check_callable, fit
 from .backward import backward
 from .batch import substitute
 from .calls import is_array, stands_for_scalar, wrap_kind
 from .forward import transposed
-from .grad import check_callable, fit
 from .partition import map_payloads
 from .tape import Tape
 from .values import differentiable
@@ -231,9 +231,12 @@ class Layout:
 
     def give(self, payloads):
         """A tree of the form taken last, with these payloads."""
-        arrays = iter(map(wrap_kind, payloads, self.scalars))
-        total = len(self.scalars) + len(self.others)
-        return self.structure.unflatten(self.others[k] if k in self.others else next(arrays) for k in range(total))
+        return self.fill(map(wrap_kind, payloads, self.scalars), self.others)
+
+    def fill(self, values, others):
+        """A tree of the form taken last, with any values in the places of arrays, and `others` in the other places."""
+        values, total = iter(values), len(self.scalars) + len(self.others)
+        return self.structure.unflatten(others[k] if k in others else next(values) for k in range(total))
 
     def pick(self, leaves):
         """Those of a list of leaves of such a tree that are in the places of arrays."""
@@ -262,6 +265,8 @@ class Custom:
             args = bound.args
             if bound.kwargs:
                 raise TypeError(f"{self!r} cannot take keyword-only arguments: {', '.join(bound.kwargs)}")
+        if not all(-len(args) <= n < len(args) for n in self.nondiff):
+            raise ValueError(f"nondiff_argnums={self.nondiff} of {self!r}, which was called with {len(args)} arguments")
         fixed = {n % len(args) for n in self.nondiff}
         layout, out = Layout(), Layout()
         payloads = layout.take(tuple(a for n, a in enumerate(args) if n not in fixed))
@@ -355,7 +360,7 @@ def _flat_cotangents(name, layout, cts, avals):
         except ValueError as error:
             raise TypeError(f"the backward rule of {name} returned a cotangent unlike its argument: {error}") from None
     what = f"the cotangent that the backward rule of {name} returned"
-    return [None if ct is None else fit(payload(ct), aval, what) for ct, aval in zip(layout.pick(flat), avals)]
+    return [None if ct is None else fit(ct, aval, what) for ct, aval in zip(layout.pick(flat), avals)]
 
 
 class custom_jvp(Custom):
@@ -420,7 +425,7 @@ class custom_jvp(Custom):
                 raise TypeError(f"the jvp rule of {name} must return a pair (result, tangent)")
             outs, what = out.take(pair[0]), f"the tangent that the jvp rule of {name} returned"
             moved = out.pick(tree.leaves_like(out.structure, pair[1], what))
-            return outs, tuple(fit(payload(t), aval_of(o), what) for t, o in zip(moved, outs))
+            return outs, tuple(fit(t, aval_of(o), what) for t, o in zip(moved, outs))
 
         return CustomJVP(f"custom_jvp({name})", call, push)
 

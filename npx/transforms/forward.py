@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy
 
-from npx.array.ndarray import payload
 from npx.dispatch.abstract import aval_of
 from npx.dispatch.debug import user_line
 from npx.dispatch.graph import evaluate
@@ -13,9 +12,9 @@ from npx.dispatch.op import Op
 from npx.dispatch.payloads import is_inexact, ops, zeros
 
 from . import tree
+from .arguments import Picked
 from .backward import backward
 from .calls import Result, run, wrap_as
-from .grad import Picked, check_callable, fit
 from .tape import Tape, TapeTracer
 from .trace import TraceInterpreter
 from .values import any_above, differentiable, own, snapshot, stays_weak, zeros_beside
@@ -114,6 +113,13 @@ def tangents_of(op, tangents, ans, primals, params):
     """
     if op.no_deriv is not None:
         raise TypeError(f"{op.name} has no derivative ({op.no_deriv}); it was applied at {user_line()}")
+    if op.kind == "linalg":  # NumPy's functions run their gufuncs with an error handler, which is not for the rule
+        with numpy.errstate(all="ignore"):
+            return _by_rule(op, tangents, ans, primals, params)
+    return _by_rule(op, tangents, ans, primals, params)
+
+
+def _by_rule(op, tangents, ans, primals, params):
     if op.jvp is not None:
         return op.jvp(tangents, ans, primals, params)
     if op.vjp is None:
@@ -161,12 +167,10 @@ class Pushforward:
     Parameters
     ----------
     picked : Picked
-    kwargs : dict
-        Keyword arguments of the function.
     """
 
-    def __init__(self, picked, kwargs):
-        self.picked, self.kwargs = picked, kwargs
+    def __init__(self, picked):
+        self.picked = picked
         self.values = [snapshot(p) for p in picked.payloads]
         self.avals = [aval_of(v) for v in self.values]
 
@@ -175,7 +179,7 @@ class Pushforward:
         picked, watch = self.picked, watching.get()
         interpreter = ForwardInterpreter() if watch is None else watch.forward()
         pairs = [v if t is None else JVPTracer(interpreter, v, t) for v, t in zip(self.values, tangents)]
-        result = run(interpreter, lambda: Result(picked.fun(*picked.fill(pairs), **self.kwargs)), interpreter.lower)
+        result = run(interpreter, lambda: Result(picked.call(pairs)), interpreter.lower)
         structure, aux = result.main(picked.transform, picked.fun, has_aux), None
         value = result.lowered(interpreter, interpreter.lower)
         if has_aux:
@@ -202,24 +206,6 @@ class Pushed(NamedTuple):
         return self.structure.unflatten(map(wrap_as, tangents, tree.leaves(self.value)))
 
 
-def _pick_all(transform, fun, primals):
-    check_callable(fun, transform)
-    if not isinstance(primals, (tuple, list)):
-        raise TypeError(f"{transform}: the arguments must be a tuple or list, got {type(primals).__name__}")
-    picked = Picked(transform, fun, tuple(primals), tuple(range(len(primals))))
-    picked.check(holomorphic=False, allow_int=True)
-    return picked
-
-
-def _fitted(picked, tangents):
-    """Tangents of all arguments as flat payloads, None for integers."""
-    if not isinstance(tangents, (tuple, list)):
-        raise TypeError(f"{picked.transform}: the tangents must be a tuple or list, got {type(tangents).__name__}")
-    what = f"{picked.transform}: the tangents"
-    flat = tree.leaves_like(tree.flatten(picked.args)[1], tuple(tangents), what)
-    return [fit(payload(t), aval_of(p), f"{picked.transform}: a tangent") for t, p in zip(flat, picked.payloads)]
-
-
 def jvp(fun, primals, tangents, has_aux=False):
     """Evaluate `fun` and its derivative in one direction.
 
@@ -229,7 +215,8 @@ def jvp(fun, primals, tangents, has_aux=False):
     primals : tuple
         The arguments: arrays, numbers and pytrees of them.
     tangents : tuple
-        The direction, of the same structure and shapes.
+        The direction, of the same structure and shapes; None for an argument that stays where it is. Tangents of
+        integers are not looked at.
     has_aux : bool
         `fun` returns ``(result, aux)``.
 
@@ -247,9 +234,9 @@ def jvp(fun, primals, tangents, has_aux=False):
     >>> np.jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
-    picked = _pick_all("jvp", fun, primals)
-    given = _fitted(picked, tangents)
-    pushed = Pushforward(picked, {}).run(given, has_aux)
+    picked = Picked.all("jvp", fun, primals)
+    given = picked.tangents(tangents)
+    pushed = Pushforward(picked).run(given, has_aux)
     taken = set(map(id, given))
     moved = pushed.wrapped([own(t, taken) for t in pushed.filled()])
     return (pushed.value, moved, pushed.aux) if has_aux else (pushed.value, moved)
@@ -274,8 +261,8 @@ def linearize(fun, *primals, has_aux=False):
     aux : pytree
         Only with `has_aux`.
     """
-    picked = _pick_all("linearize", fun, primals)
-    push = Pushforward(picked, {})
+    picked = Picked.all("linearize", fun, primals)
+    push = Pushforward(picked)
     tracing = TraceInterpreter("linearize", captures=False)
     with active(tracing):
         tangents = [tracing.input(a) if is_inexact(a.dtype) else None for a in push.avals]
@@ -285,7 +272,8 @@ def linearize(fun, *primals, has_aux=False):
     graph.inputs = [t.value for t in tangents if t is not None] + [v for v, _ in tracing.captured]
 
     def derivative(*tangents):
-        given = [t for t in _fitted(picked, tangents) if t is not None]
+        fitted = zip(picked.tangents(tangents), push.avals)
+        given = [zeros(aval) if t is None else t for t, aval in fitted if is_inexact(aval.dtype)]
         taken = {id(p) for p in (*given, *(v.const for v in graph.outputs if v.is_const))}
         return pushed.wrapped([own(p, taken) for p in evaluate(graph, given + hidden)])
 

@@ -87,7 +87,7 @@ class Selections(Interpreter):
 
     def __init__(self, batch):
         self.batch = batch
-        self.level, self.birth, self.lifted = batch.level + 0.5, batch.birth, batch.lifted
+        self.level, self.birth, self.lifted = batch.level + 1, batch.birth, batch.lifted
 
     alive = property(lambda self: self.batch.alive)
     levels = property(lambda self: self.batch.levels)
