@@ -2,3 +2,4 @@
 
 from npx.array import metaclass as _metaclass  # gives the class its own class
 from npx.array import slow as _slow  # completes the class
+from npx.array import traced as _traced  # its operators under transforms

@@ -43,8 +43,14 @@ cpdef object read(ndarray x)
 cpdef bint on_host(object x)
 cpdef bint vouch(ndarray x, object host)
 
-# The view of `x` that a view op gives, on functional payloads.
-cdef object view_of(ndarray x, str name, dict params)
+# What operators and indices do under a transform; each gives NotImplemented where there is more to it. Installed by
+# `npx.array.traced`.
+cdef struct TracedPaths:
+    object (*binary)(int opid, object left, object right)
+    object (*unary)(int opid, ndarray x)
+    object (*getitem)(ndarray x, object k)
+
+cdef TracedPaths traced
 
 # What NumPy made of the host array `x`: a view that knows its owner, a new array, a scalar, or `x` itself.
 cdef object view_of_host(ndarray x, object r)

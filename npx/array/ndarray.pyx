@@ -24,10 +24,7 @@ from npx.dispatch.loops import BINARY_OPS, UNARY_OPS
 from npx.dispatch cimport pool
 from npx.array.basic_index cimport basic_index
 from npx.array.memory cimport protect
-from npx.dispatch.op cimport Op
 from npx.dispatch.tracing cimport TracerCore
-
-from npx.dispatch import registry
 
 cnp.import_array()
 
@@ -257,62 +254,6 @@ cdef inline object _index(object k):
     return ABSENT if isinstance(k, TracerCore) else k
 
 
-# ------------------------------------------------------------------------------------------- under a transform
-cdef dict _NO_PARAMS = {}
-cdef list _binary_ops = [None] * len(BINARY)
-cdef list _unary_ops = [None] * len(UNARY)
-
-
-cdef Op _op(list table, int opid, dict names):
-    """The op of an operator."""
-    if table[opid] is None:
-        table[opid] = registry.op(names[opid])
-    return <Op>table[opid]
-
-
-cdef object _traced_operand(object x):
-    """What an op takes for an operand, where that is quickly said; else ABSENT."""
-    cdef object p
-    if type(x) is ndarray:
-        if (<ndarray>x).standard:
-            return ABSENT
-        p = (<ndarray>x).current()
-        if type(p) is cnp.ndarray:
-            return p if cnp.PyArray_TYPE(<cnp.ndarray>p) <= cnp.NPY_CLONGDOUBLE else ABSENT
-        return p if isinstance(p, TracerCore) else ABSENT
-    if type(x) is float or type(x) is int:
-        return x
-    if type(x) is cnp.ndarray:
-        return x if cnp.PyArray_TYPE(<cnp.ndarray>x) <= cnp.NPY_CLONGDOUBLE and not captures() else ABSENT
-    return x if isinstance(x, numpy_number) else ABSENT
-
-
-cdef object numpy_number = numpy.number
-
-
-cdef object _traced_binary(int opid, object left, object right):
-    """``left OP right`` of tracers, numbers and arrays of numbers; ABSENT where there is more to it."""
-    cdef object p = _traced_operand(left), q
-    if p is ABSENT:
-        return ABSENT
-    q = _traced_operand(right)
-    if q is ABSENT or not (isinstance(p, TracerCore) or isinstance(q, TracerCore)):
-        return ABSENT
-    return wrap_scalar(_op(_binary_ops, opid, BINARY_UFUNCS).call((p, q), _NO_PARAMS))
-
-
-cdef object view_of(ndarray x, str name, dict params):
-    cdef ndarray v = ndarray.__new__(ndarray), root = x
-    if x.view_ is not None and x.view_.arrays:  # of gathered elements
-        return slow.view_of(x, name, **params)
-    while root.base_ is not None:
-        root = root.base_
-    v.birth, v.base_, v.view_, v.standard = root.birth, x, slow.ViewSpec(name, params), x.standard
-    v.data_ = v.view_.read(read(x))
-    v.version = root.version
-    return v
-
-
 # ------------------------------------------------------------------------------------------- operators
 cdef inline bint _is_number(object x):
     return type(x) is float or type(x) is int
@@ -350,9 +291,9 @@ cdef object _binary(int opid, object left, object right):
         return new_array(r) if type(r) is cnp.ndarray else wrap(r)
     elif isinstance(right, ndarray) and _is_host_operand(left) and _direct(<ndarray>right):
         return wrap(pool.call_two(BINARY[opid], left, (<ndarray>right).data_))
-    if _transforming:
-        r = _traced_binary(opid, left, right)
-        if r is not ABSENT:
+    if _transforming and traced.binary != NULL:
+        r = traced.binary(opid, left, right)
+        if r is not NotImplemented:
             return r
     if _is_standard(left) or _is_standard(right):
         return slow.standard.binary(BINARY[opid], BINARY_UFUNCS[opid], left, right)
@@ -388,9 +329,10 @@ cdef object _unary(int opid, ndarray x):
     if _direct(x):
         r = small_unary(opid, <cnp.ndarray>x.data_)
         return wrap(UNARY[opid](x.data_) if r is None else r)
-    r = x.current()
-    if isinstance(r, TracerCore) and not x.standard:
-        return wrap_scalar(_op(_unary_ops, opid, UNARY_OPS).call((r,), _NO_PARAMS))
+    if _transforming and traced.unary != NULL:
+        r = traced.unary(opid, x)
+        if r is not NotImplemented:
+            return r
     r = slow.unary(UNARY[opid], UNARY_OPS[opid], x)
     return slow.standard.adopt(r) if x.standard else r
 
@@ -507,7 +449,9 @@ cdef class ndarray:
         cdef cnp.ndarray a
         cdef Py_ssize_t i, n
         if not _direct(self):
-            r = slow.getitem(self, k)
+            r = traced.getitem(self, k) if _transforming and traced.getitem != NULL else NotImplemented
+            if r is NotImplemented:
+                r = slow.getitem(self, k)
             return slow.standard.adopt(r) if self.standard else r
         a = <cnp.ndarray>self.data_
         if type(k) is int:

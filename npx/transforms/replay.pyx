@@ -12,7 +12,8 @@ import warnings
 
 import numpy
 
-from npx.array.ndarray cimport is_plain, ndarray, view_of, wrap, wrap_scalar
+from npx.array.ndarray cimport ndarray, wrap, wrap_scalar
+from npx.array.traced cimport view_of
 from npx.dispatch.aval cimport Aval, aval_of
 from npx.dispatch.op cimport Op
 from npx.dispatch.tracing cimport InterpreterCore, TracerCore
