@@ -25,6 +25,8 @@ from npx.api.views import reshape_in_place, stand_in
 from npx.array.ndarray import ndarray, payload, wrap
 from npx.array.views import root_of, view_of
 from npx.dispatch.abstract import Hole, aval_of
+from npx.dispatch.interpreter import Tracer
+from npx.dispatch.payloads import is_inexact
 from npx.dispatch.registry import op
 
 
@@ -162,7 +164,19 @@ def view(self, dtype=None, type=None):
         if dtype.shape:
             return reshape(view(reshape(self, *p.shape, 1), dtype.base), *p.shape, 2)
         return view_of(self, "as_pairs")
+    if dtype.kind == "c" and p.dtype == numpy.empty(0, dtype).real.dtype and p.shape and p.shape[-1] % 2 == 0:
+        return view_of(self, "from_pairs")
+    _refuse_bits(p, dtype)
     return view_of(self, "view_dtype", dtype=dtype)
+
+
+def _refuse_bits(p, dtype):
+    """Raise where the bits of an array that is being differentiated would go on as integers, without derivative."""
+    if isinstance(p, Tracer) and p.interpreter.differentiates and is_inexact(p.dtype) and not is_inexact(dtype):
+        raise TypeError(
+            f"x.view({dtype}) of a {p.dtype} array that {p.interpreter.name} traces reads the bits of its numbers, which "
+            "has no derivative. For the bits of a constant give np.stop_gradient(x); to round, use np.rint or astype."
+        )
 
 
 @function("concatenate")

@@ -59,6 +59,8 @@ def _step(base, name, params):
         return base.view(params["dtype"])
     if name == "as_pairs":
         return base.view(base.real.dtype)
+    if name == "from_pairs":
+        return base.view(numpy.result_type(base.dtype, numpy.complex64))
     if name in ("real", "imag"):
         return getattr(base, name)
     return getattr(numpy, name)(base, **params)

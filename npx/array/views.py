@@ -42,7 +42,7 @@ class ViewSpec:
 
     def read(self, base):
         """The view's payload, given the base's."""
-        if self.name == "as_pairs":
+        if self.name in ("as_pairs", "from_pairs"):
             from npx.ops.shaping import READ
 
             return READ[self.name](base)
