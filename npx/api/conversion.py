@@ -6,6 +6,7 @@ from npx.api.support import (
     array_operand,
     as_array,
     cast,
+    concrete,
     fresh,
     function,
     method,
@@ -18,6 +19,7 @@ from npx.array.interop import is_subclass
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of, type_key
 from npx.dispatch.interpreter import Tracer
+from npx.dispatch.payloads import is_inexact
 from npx.dispatch.registry import backend_for
 
 
@@ -64,6 +66,19 @@ def empty(prototype, dtype=None, order="K", subok=True, shape=None, *, device=No
     if isinstance(p, (Tracer, numpy.ndarray, numpy.generic)):
         return wrap(new)
     return wrap(backend_for(type(p)).asarray(new))
+
+
+@function("arange")
+def arange(*args, dtype=None, **given):
+    """`numpy.arange`: how many numbers there are is decided by the values, which a tracer is asked for."""
+    bounds = {**dict(zip(("start", "stop", "step") if len(args) > 1 else ("stop",), args)), **given}
+    bounds = {name: x for name, x in bounds.items() if name in ("start", "stop", "step") and x is not None}
+    values = {name: concrete(operand(x), "numpy.arange")[()] for name, x in bounds.items()}
+    host = numpy.arange(values.get("start", 0), values["stop"], values.get("step", 1), dtype=dtype)
+    first, step = (as_array(bounds.get(name, default)) for name, default in (("start", 0), ("step", 1)))
+    if not is_inexact(host.dtype) or not any(isinstance(payload(x), Tracer) for x in (first, step)):
+        return wrap(host)
+    return (first + numpy.arange(host.size) * ((first + step) - first)).astype(host.dtype, copy=False)
 
 
 @function("copyto")

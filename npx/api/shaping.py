@@ -174,8 +174,8 @@ def _refuse_bits(p, dtype):
     """Raise where the bits of an array that is being differentiated would go on as integers, without derivative."""
     if isinstance(p, Tracer) and p.interpreter.differentiates and is_inexact(p.dtype) and not is_inexact(dtype):
         raise TypeError(
-            f"x.view({dtype}) of a {p.dtype} array that {p.interpreter.name} traces reads the bits of its numbers, which "
-            "has no derivative. For the bits of a constant give np.stop_gradient(x); to round, use np.rint or astype."
+            f"x.view({dtype}) of a {p.dtype} array that {p.interpreter.name} traces reads the bits of its numbers, "
+            "which has no derivative. For the bits of a constant give np.stop_gradient(x); to round, np.rint or astype."
         )
 
 
