@@ -171,6 +171,20 @@ def choose(self, choices, out=None, mode="raise"):
     return deliver(chosen if tuple(chosen.shape) == shape else op("broadcast_to")(chosen, shape=shape), out)
 
 
+@python_function("numpy.lib._shape_base_impl", "put_along_axis", on_host=False)
+def put_along_axis(arr, indices, values, axis):
+    """`numpy.put_along_axis`; without an axis NumPy's version writes through an array of ``arr.flat``."""
+    layer, indices = numpy_layer.module("numpy.lib._shape_base_impl"), as_array(indices)
+    if axis is None:
+        if indices.ndim != 1:
+            raise ValueError("when axis=None, `indices` must have a single dimension.")
+        flat = arr.flatten()
+        flat[indices] = values
+        arr[...] = flat.reshape(arr.shape)
+    else:
+        arr[layer._make_along_axis_idx(arr.shape, indices, axis_index(axis, arr.ndim))] = values
+
+
 def take_along(p, places, axis):
     """Elements of a payload at integer `places` along an axis, of the same shape elsewhere."""
     ndim = len(p.shape)
