@@ -27,13 +27,20 @@ from .values import host_value, snapshot
 class BatchTracer(Tracer):
     """One element along the mapped axis: the payload of all of them has that axis first."""
 
-    __slots__ = ("_whole", "_epoch", "aval")
+    __slots__ = ("_whole", "_epoch")
 
     def __init__(self, interpreter, payload, epoch=None):
         self.interpreter, self._whole = interpreter, payload
         self._epoch = interpreter.epoch if epoch is None else epoch
-        whole = aval_of(payload)
-        self.aval = Aval(whole.shape[1:], whole.dtype)
+
+    @property
+    def aval(self):
+        """Shape and dtype of one element."""
+        whole = aval_of(self._whole)
+        return Aval(whole.shape[1:], whole.dtype)
+
+    shape = property(lambda self: self._whole.shape[1:])
+    dtype = property(lambda self: self._whole.dtype)
 
     @property
     def payload(self):
@@ -120,7 +127,7 @@ class BatchInterpreter(Interpreter):
         Parameters
         ----------
         labels : numpy.ndarray
-            One integer for each element.
+            One integer or boolean for each element, and not all of them the same.
         reason : str
             What Python asks, for the report.
 
@@ -129,21 +136,14 @@ class BatchInterpreter(Interpreter):
         int
             Place of an element that was kept, before it.
         """
-        values, first, inverse, counts = numpy.unique(labels, True, True, True)
-        if len(values) == 1:
-            return 0
-        count_split(reason, len(values), self.size)
-        kept, rows, drawn = int(counts.argmax()), self.rows, tuple(self.drawn)
-        order, ends = numpy.argsort(inverse, kind="stable"), numpy.cumsum(counts)
-        for k, places in enumerate(numpy.split(order, ends[:-1])):
-            if k == kept:
-                left = rows[places]
-            else:
-                self.postponed.append(Postponed(rows[places], drawn))
-        self._history.append(left)
+        groups = groups_of(labels)
+        count_split(reason, len(groups), self.size)
+        kept, rows, drawn = max(groups, key=len), self.rows, tuple(self.drawn)
+        self.postponed += [Postponed(rows[places], drawn) for places in groups if places is not kept]
+        self._history.append(rows[kept])
         self._places.clear()
-        self.epoch, self.size = self.epoch + 1, len(left)
-        return int(first[kept])
+        self.epoch, self.size = self.epoch + 1, len(kept)
+        return int(kept[0])
 
     # ------------------------------------------------------------------------------------ ops
     def is_batched(self, value):
@@ -157,12 +157,12 @@ class BatchInterpreter(Interpreter):
                 f"{op.name} meets an array that was computed inside a function under vmap, which has ended: "
                 "it has no single value. Return it from the function instead."
             )
-        batched = tuple(map(self.is_batched, args))
+        batched = [type(a) is BatchTracer and a.interpreter is self for a in args]
         if type(op) is not Op:
             return self._call(op, args, batched)
         if op.name in SHAPED:
             return self._with_shape(op, args, batched, params)
-        payloads = tuple(a.payload if b else a for a, b in zip(args, batched))
+        payloads = [a.payload if b else a for a, b in zip(args, batched)]
         rule = op.batch or batch_by_loop
         if rule is batch_by_loop and self.size:
             return self._place_by_place(op, payloads, batched, params)
@@ -270,10 +270,21 @@ class BatchInterpreter(Interpreter):
 SELECTING[BatchInterpreter] = select
 
 
+def groups_of(labels):
+    """The places of each of several labels, in ascending order."""
+    if labels.dtype == bool:
+        return [labels.nonzero()[0], (~labels).nonzero()[0]]
+    order = labels.argsort(kind="stable")
+    ordered = labels[order]
+    return numpy.split(order, (ordered[1:] != ordered[:-1]).nonzero()[0] + 1)
+
+
 def labels_of(values):
-    """Equal integers for equal elements (to the bit) along the first axis; None where all are equal."""
+    """Equal labels for equal elements (to the bit) along the first axis; None where all are equal."""
     if len(values) == 1 or not values[0].size:
         return None
+    if values.dtype == bool and values.ndim == 1:
+        return None if numpy.count_nonzero(values) in (0, len(values)) else values
     rows = numpy.ascontiguousarray(values).reshape(len(values), -1)
     if rows.shape[1] == 1 and rows.dtype.itemsize in (1, 2, 4, 8):
         labels = rows.view(f"u{rows.dtype.itemsize}")[:, 0]
@@ -286,6 +297,8 @@ def labels_of(values):
 
 def take_places(x, places, axis=0):
     """Some places of a payload along an axis."""
+    if type(x) is numpy.ndarray:
+        return x.take(places, axis)
     index = [Slice()] * aval_of(x).ndim
     index[axis] = Hole(0)
     return ops.getitem(x, places, index=tuple(index))

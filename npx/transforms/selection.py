@@ -22,6 +22,9 @@ MOVES = dict.fromkeys(("reshape", "transpose", "broadcast_to", "repeat", "diagon
 MOVES.update(concatenate=None, setitem=2, add_at=2)
 SUMS = frozenset(("add", "subtract", "make_complex"))
 
+#: elements from which BLAS takes threads for a dot product, and would wait for them on a busy machine
+THREADED = 8192
+
 
 class SelectedTracer(Tracer):
     """A cotangent, zero where `alive` is false; None means that all of it is alive."""
@@ -133,7 +136,10 @@ def _recording():
 def _has_nan(payload):
     """Whether there is a NaN in a payload, at any of its levels."""
     for value in numbers(payload):
-        total = numpy.vdot(value, value)  # one pass; overflows without a warning, to infinity
+        if value.size < THREADED:
+            total = numpy.vdot(value, value)  # one pass; overflows without a warning, to infinity
+        else:
+            total = numpy.maximum.reduce(value, axis=None)
         if total != total:
             return True
     return False
