@@ -80,9 +80,13 @@ class BatchInterpreter(Interpreter):
         Whether each element draws random numbers for itself.
     can_partition : bool
         Whether whoever runs the function looks at `postponed`.
+    axis_name : hashable, optional
+        By what name the elements can ask for each other (`collectives`).
 
     Attributes
     ----------
+    total : int
+        Number of elements before any was left behind.
     epoch : int
         How often elements have been left behind.
     postponed : list of Postponed
@@ -92,8 +96,9 @@ class BatchInterpreter(Interpreter):
 
     name = "vmap"
 
-    def __init__(self, size, draws_each=True, can_partition=False):
+    def __init__(self, size, draws_each=True, can_partition=False, axis_name=None):
         self.size, self.draws_each, self.can_partition = size, draws_each, can_partition
+        self.total, self.axis_name = size, axis_name
         self.calls = 0  # called functions that run now: what maps over the elements inside them stands for this
         self.stands_for = self
         self.epoch, self.postponed, self.drawn = 0, [], []
@@ -173,6 +178,8 @@ class BatchInterpreter(Interpreter):
 
     def _call(self, op, args, batched):
         """The results of a called function; what runs inside it maps over the elements itself."""
+        if op.axis is self:
+            return op.along(args[0].payload, True)
         epoch, payloads = self.epoch, tuple(a.payload if b else a for a, b in zip(args, batched))
         self.calls += 1
         calling().append(self)
@@ -333,6 +340,7 @@ def substitute(size):
     def make():
         inside = BatchInterpreter(size, can_partition=True)
         if original is not None:
+            inside.total, inside.axis_name = original.total, original.axis_name
             inside.draws_each, inside.stands_for = original.draws_each, original.stands_for
             inside.start(Postponed(rows, ()))
         return inside

@@ -22,7 +22,7 @@ from .partition import gather, run_paths
 from .ragged import dense
 
 
-def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
+def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None):
     """Make a function that maps `fun` over an axis of its arguments, computing all elements at once.
 
     Where Python asks for a value (``if x > 0``, ``while``, ``int(n)``), the elements are divided by their answers, and
@@ -39,6 +39,9 @@ def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
         axis 0.
     out_axes : int, None, or pytree of these
         Where the mapped axis goes in each result; None for a result that does not depend on the element.
+    axis_name : hashable, optional
+        By this name `fun` may ask what other elements have: `psum`, `pmean`, `pmax`, `pmin`, `all_gather`,
+        `axis_index`.
     axis_size : int, optional
         Length of the mapped axis; needed where no argument is mapped.
 
@@ -73,7 +76,8 @@ def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
         if not surroundings:
             surroundings.append(Surroundings(fun))
         outside = Outside(arrays_of(surroundings[0], arguments.shared()))
-        runs = run_paths(arguments.interpreter, arguments.size, lambda i: arguments.call(fun, i), outside)
+        make = functools.partial(BatchInterpreter, arguments.size, can_partition=True, axis_name=axis_name)
+        runs = run_paths(make, arguments.size, lambda i: arguments.call(fun, i), outside)
         arguments.write_back(runs)
         return _joined(fun, runs, out_axes)
 
@@ -131,10 +135,6 @@ class Arguments:
         self.axes = tree.spread(in_axes, args, "vmap: in_axes") + [0] * (len(tree.leaves(kwargs)) if kwargs else 0)
         self.values, self.size = _mapped_values(fun, args, self.leaves, self.axes, axis_size)
         self.written = []  # for each run, leaf number -> payload of a mapped argument that was written to
-
-    def interpreter(self):
-        """An interpreter for all elements."""
-        return BatchInterpreter(self.size, can_partition=True)
 
     def shared(self):
         """The arguments that all elements get whole."""
