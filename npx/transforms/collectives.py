@@ -34,9 +34,9 @@ class _Collective(Call):
         """Raise where some elements have been left behind."""
         if self.axis.size < self.axis.total:
             raise TypeError(
-                f"the elements along the axis {self.axis.axis_name!r} took several paths through the function. What they "
-                "know of each other can only be asked where all are together: before the `if` or the loop that Python "
-                "decides on; or use np.where"
+                f"the elements along the axis {self.axis.axis_name!r} took several paths through the function. What "
+                "they know of each other can only be asked where all are together: before the `if` or the loop that "
+                "Python decides on; or use np.where"
             )
 
     def with_pullback(self, primals):
