@@ -13,7 +13,7 @@ from npx.api.support import (
     operand,
     reshaped,
 )
-from npx.api.views import stand_ins
+from npx.api.views import lies_in_order, stand_ins
 from npx.array.calling import wrap_result
 from npx.array.interop import is_subclass
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
@@ -30,7 +30,7 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, **_
     if isinstance(p, numpy.ndarray):
         return wrap(numpy.array(p, dtype, copy=copy, order=order, ndmin=ndmin))
     wanted = p.dtype if dtype is None else numpy.dtype(dtype)
-    given = type(object) is ndarray and not object.scalar and p.dtype == wanted
+    given = type(object) is ndarray and not object.scalar and p.dtype == wanted and lies_in_order(object, order)
     if copy is False and not given:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
     if given and not copy:
@@ -48,13 +48,19 @@ def reshape_to_ndmin(x, ndmin):
 @function("asarray", "asanyarray")
 def asarray(a, dtype=None, order=None, *, device=None, copy=None, **_):
     """`numpy.asarray`."""
-    return array(a, dtype, copy=copy)
+    return array(a, dtype, copy=copy, order=order)
 
 
-@function("ascontiguousarray", "asfortranarray")
+@function("ascontiguousarray")
 def ascontiguousarray(a, dtype=None, **_):
-    """`numpy.ascontiguousarray`; payloads that are not host memory have no layout."""
-    return array(a, dtype, copy=None, ndmin=1)
+    """`numpy.ascontiguousarray`: the array itself only where NumPy has no need to copy it."""
+    return array(a, dtype, copy=None, order="C", ndmin=1)
+
+
+@function("asfortranarray")
+def asfortranarray(a, dtype=None, **_):
+    """`numpy.asfortranarray`, likewise."""
+    return array(a, dtype, copy=None, order="F", ndmin=1)
 
 
 @function("empty_like")
@@ -107,7 +113,7 @@ def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
     p, dtype = payload(self), numpy.dtype(dtype)
     if casting != "unsafe":
         numpy.empty((1,) * len(p.shape), p.dtype).astype(dtype, casting=casting)  # raises where it is not allowed
-    if p.dtype == dtype and not copy:
+    if p.dtype == dtype and not copy and lies_in_order(self, order):
         return self
     return wrap(cast(p, dtype) if p.dtype != dtype else fresh(p))
 

@@ -21,7 +21,7 @@ from npx.api.support import (
     raveled,
     reshaped,
 )
-from npx.api.views import reshape_in_place, stand_in
+from npx.api.views import lies_in_order, reshape_in_place, stand_in
 from npx.array.ndarray import ndarray, payload, wrap
 from npx.array.views import root_of, view_of
 from npx.dispatch.abstract import Hole, aval_of
@@ -62,7 +62,7 @@ def reshape(self, *shape, order="C", copy=None):
     """`ndarray.reshape`: a view wherever NumPy gives one."""
     p = payload(self)
     shape = complete_shape(aval_of(p).size, _ints(shape))
-    if order == "F":
+    if _order(self, order) == "F":
         turned = transpose(self) if copy is None else transpose(self.copy())
         return transpose(reshape(turned, *shape[::-1]))
     lies = stand_in(self)
@@ -76,8 +76,16 @@ def reshape(self, *shape, order="C", copy=None):
 
 @method("ravel")
 def ravel(self, order="C"):
-    """`ndarray.ravel`."""
-    return reshape(self, -1, order="F" if order == "F" else "C")
+    """`ndarray.ravel`: a view only of what is contiguous, where `reshape` takes any stride."""
+    order = _order(self, order)
+    return reshape(self, -1, order=order, copy=None if lies_in_order(self, order) else True)
+
+
+def _order(x, order):
+    """The order that "A" and "K" stand for: that of the columns for an array which only lies in that."""
+    if order in ("A", "K"):
+        return "F" if lies_in_order(x, "F") and not lies_in_order(x, "C") else "C"
+    return order
 
 
 @method("flatten")

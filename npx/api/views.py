@@ -76,6 +76,14 @@ def reshape_in_place(stand, shape):
     return view
 
 
+def lies_in_order(x, order):
+    """Whether an array would lie in memory in the order that is asked for; without one it always does."""
+    if order not in ("C", "F"):
+        return True
+    lies = stand_in(x)
+    return lies is not None and (lies.flags.c_contiguous if order == "C" else lies.flags.f_contiguous)
+
+
 def stand_ins(*arrays):
     """Stand-ins of several arrays, lying together as the arrays do; an array that shares with no other is empty."""
     roots = {}

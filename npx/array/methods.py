@@ -138,7 +138,7 @@ def traced_attribute(x, p, name):
     if name == "real" or name == "imag":
         if p.dtype.kind == "c":
             return view_of(x, name)
-        return x if name == "real" else wrap(numpy.zeros(p.shape, p.dtype))
+        return x if name == "real" else wrap(numpy.broadcast_to(numpy.zeros((), p.dtype), p.shape))  # read-only
     stand_in = numpy.broadcast_to(numpy.empty((), p.dtype), p.shape)
     if name in ("itemsize", "nbytes"):
         return getattr(stand_in, name)

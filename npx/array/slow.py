@@ -280,7 +280,7 @@ def setitem(x, k, value):
     if follows(x) and x.view_.arrays:  # of gathered elements, which may lie over one another
         from npx.ops.indexing import read as read_places
 
-        x.base_[wrap(read_places(x.view_.arrays[0], k))] = value
+        x.base_[tuple(wrap(read_places(places, k)) for places in x.view_.arrays)] = value
         return
     v = v if isinstance(v, (Tracer, numpy.ndarray, *HOST_SCALARS)) or not is_host(v) else numpy.asarray(v)
     if isinstance(v, numpy.ndarray) and v.dtype.kind not in "biufc":  # text and objects: NumPy casts, or refuses, now
