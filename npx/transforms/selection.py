@@ -124,7 +124,11 @@ def pull_back(seeds, look=None):
     interpreter = SelectionInterpreter()
     with active(interpreter), numpy.errstate(divide="ignore", invalid="ignore"):
         found = backward([(node, SelectedTracer(interpreter, ct, None)) for node, ct in seeds], look)
-    return {leaf: interpreter.lower(ct) for leaf, ct in found.items()}
+    found = {leaf: interpreter.lower(ct) for leaf, ct in found.items()}
+    if look is not None:
+        for leaf, ct in found.items():
+            look(leaf, ct, ())
+    return found
 
 
 def _recording():
