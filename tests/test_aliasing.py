@@ -17,6 +17,8 @@ np.hsplit(y, 2)[1]|np.array_split(y, 3, axis=1)[0]|np.unstack(y)[0]|np.flip(y)|n
 np.real(y)|y.real|y.imag|np.real_if_close(y)|np.nan_to_num(y, copy=False)|np.nan_to_num(y)|y.conj()|np.conj(y)|+y
 y.mT|np.permute_dims(y, (1, 0))|np.moveaxis(y, 0, 1)|y.swapaxes(0, 1)|np.einsum("ij->ji", y)|np.einsum("ij->ij", y)
 y.view()|y.view(float)|y.view(np.ndarray)|y.copy()|np.copy(y)|np.array(y)|np.array(y, ndmin=3, copy=None)
+np.diagonal(y)|np.diag(y)|y.diagonal(1)[:2]|np.einsum("ii->i", y[:, :2])|np.broadcast_to(y, (2, 2, 4))[0]
+np.lib.stride_tricks.sliding_window_view(y, 2, axis=1)
 np.trim_zeros(y[0])|np.delete(y, 0, axis=0)|np.insert(y, 0, 1.0, axis=0)|np.where(True, y, 0)|np.clip(y, None, 100)
 np.tile(y, 1)|np.repeat(y, 1, axis=0)|np.concatenate([y])|np.vstack([y])|np.sort(y)|np.transpose([y, y])
 y.take([0], axis=0)|y.compress([True, False], axis=0)|y.sum(axis=(), keepdims=True)|np.broadcast_arrays(y, X)[0] * 1
@@ -38,6 +40,9 @@ def program(maker, early, write_to_view):
             y[...] = x * 2
         elif made.flags.writeable:
             made[...] = 7.5
+        else:
+            with pytest.raises(ValueError, match="read-only"):
+                made[...] = x
         return y, made
 
     return run

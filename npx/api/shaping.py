@@ -23,7 +23,7 @@ from npx.api.support import (
 )
 from npx.api.views import lies_in_order, reshape_in_place, stand_in
 from npx.array.ndarray import ndarray, payload, wrap
-from npx.array.views import root_of, view_of
+from npx.array.views import read_only, root_of, view_of
 from npx.dispatch.abstract import Hole, aval_of
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import is_inexact
@@ -149,7 +149,7 @@ def diagonal(self, offset=0, axis1=0, axis2=1):
     i, j = axis_index(axis1, ndim), axis_index(axis2, ndim)
     if i == j:
         raise ValueError("axis1 and axis2 cannot be the same")
-    return view_of(self, "diagonal", offset=operator.index(offset), axis1=i, axis2=j)
+    return read_only(view_of(self, "diagonal", offset=operator.index(offset), axis1=i, axis2=j))
 
 
 @method("view")
@@ -263,7 +263,8 @@ def as_strided(x, shape=None, strides=None, subok=False, writeable=True, **_):
         if rest or x.dtype != root.dtype:
             raise TypeError("strides of a traced array must be multiples of its item size")
         places += numpy.expand_dims(numpy.arange(n) * step, tuple(k for k in range(len(shape)) if k != axis))
-    return view_of(view_of(root, "reshape", shape=(root.size,)), "getitem", (places,), index=(Hole(0),))
+    view = view_of(view_of(root, "reshape", shape=(root.size,)), "getitem", (places,), index=(Hole(0),))
+    return view if writeable else read_only(view)
 
 
 # ------------------------------------------------------------------------------------------------------ bits
