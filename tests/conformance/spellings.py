@@ -239,7 +239,6 @@ SPELLINGS = {
             lambda d: call(d.x(5)),
             lambda d: call(d.x(3, 4), axis=1),
             lambda d: call(d.x(2, 3, 4), axis=(0, 2), keepdims=True),
-            lambda d: call(d.x(3, 5), axis=0, overwrite_input=True),
         ),
     ),
     "partition": (
