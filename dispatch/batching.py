@@ -1,5 +1,7 @@
 """Batch rules for whole kinds of ops: ``batch(op, size, args, batched, params)``, batch axis 0 in and out."""
 
+import numpy
+
 from .abstract import Aval, Slice, aval_of
 from .debug import count_loop
 from .payloads import ops, reshape, zeros
@@ -11,8 +13,11 @@ SHAPED = {}
 
 def batch_elementwise(op, size, args, batched, params):
     """Line up the ranks: the axes that broadcasting would add go after the batch axis."""
-    rank = max(aval_of(a).ndim - b for a, b in zip(args, batched))
-    return op(*(lift_rank(a, rank) if b else a for a, b in zip(args, batched)), **params)
+    ranks = [(a.ndim if type(a) is numpy.ndarray else aval_of(a).ndim) - b for a, b in zip(args, batched)]
+    rank = max(ranks)
+    if min(ranks) < rank:
+        args = [lift_rank(a, rank) if b and r < rank else a for a, b, r in zip(args, batched, ranks)]
+    return op(*args, **params)
 
 
 def lift_rank(x, rank):

@@ -44,6 +44,8 @@ class Interpreter(InterpreterCore):
     captures = False
     #: True for an interpreter that records ops in place of running them: there are no values to look at.
     records = False
+    #: True for one that takes derivatives: integers that it makes of floats have lost theirs
+    differentiates = False
     #: what to call this transform in messages
     name = "a transform"
 

@@ -11,7 +11,9 @@ from npx.array.flat import flatiter
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, payload, wrap, wrap_like
 from npx.array.protocols import with_signature
-from npx.dispatch.abstract import aval_of
+from npx.array.views import view_of
+from npx.dispatch.abstract import Hole, aval_of
+from npx.dispatch.interpreter import Tracer
 
 
 def _like(original):
@@ -50,11 +52,21 @@ def _attribute(name, original):
 
 @_like(numpy.nditer)
 class nditer:  # noqa: N801
-    """Multi-dimensional iterator over arrays, which are needed in host memory; see `numpy.nditer`."""
+    """Multi-dimensional iterator over arrays; see `numpy.nditer`.
+
+    Of arrays that a transform traces it gives views of elements, or of groups of them, which may be written to.
+    """
 
     def __init__(self, *args, **kwargs):
-        operands = args[0] if args else kwargs.get("op")
-        operands = operands if isinstance(operands, (list, tuple)) else (operands,)
+        given = args[0] if args else kwargs.get("op")
+        operands = given if isinstance(given, (list, tuple)) else (given,)
+        self._traced = None
+        if any(type(x) is ndarray and isinstance(payload(x), Tracer) for x in operands):
+            _refuse_casts(*args[1:], **kwargs)
+            operands = self._traced = [_whole(x, operands) for x in operands]
+            places = [numpy.arange(x.size).reshape(x.shape) for x in operands]
+            args = (places if isinstance(given, (list, tuple)) else places[0], *args[1:])
+            kwargs.pop("op", None)
         self._arrays = {id(payload(x)): x for x in operands if type(x) is ndarray}
         args, kwargs = routing.host_values("nditer", args, kwargs)
         self._numpy = numpy.nditer(*args, **kwargs)
@@ -64,16 +76,29 @@ class nditer:  # noqa: N801
     @classmethod
     def _around(cls, iterator, arrays):
         new = cls.__new__(cls)
-        new._numpy, new._arrays = iterator, dict(arrays)
+        new._numpy, new._arrays, new._traced = iterator, dict(arrays), None
         return new
 
     def _found(self, result):
+        if self._traced is not None:
+            return self._parts(result)
         if type(result) is tuple:
             return tuple(map(self._found, result))
         if type(result) is not numpy.ndarray:
             return result
         owner = self._arrays.get(id(result), self._arrays.get(id(result.base)))
         return wrap(result) if owner is None else wrap_like(result, (owner,))
+
+    def _parts(self, found):
+        """Views of the operands in place of places in them."""
+        if type(found) is tuple and found and isinstance(found[0], numpy.ndarray):
+            return tuple(map(_view_of_places, self._traced, found))
+        return _view_of_places(self._traced[0], found) if isinstance(found, numpy.ndarray) else found
+
+    @property
+    def operands(self):
+        """The arrays that are iterated over."""
+        return tuple(map(self._found, self._numpy.operands)) if self._traced is None else tuple(self._traced)
 
     def __iter__(self):
         return self
@@ -85,10 +110,16 @@ class nditer:  # noqa: N801
         return len(self._numpy)
 
     def __getitem__(self, k):
-        return self._found(self._numpy[k])
+        if self._traced is None:
+            return self._found(self._numpy[k])
+        parts = tuple(map(_view_of_places, self._traced, self._numpy[:]))
+        return parts[k]
 
     def __setitem__(self, k, value):
-        self._numpy[k] = payload(value)
+        if self._traced is None:
+            self._numpy[k] = payload(value)
+        else:
+            self[k][...] = value
 
     def __delitem__(self, k):
         raise TypeError("Cannot delete iterator elements")
@@ -105,7 +136,33 @@ class nditer:  # noqa: N801
 
     def copy(self):
         """A copy of the iterator in its present state."""
-        return self._around(self._numpy.copy(), self._arrays)
+        new = self._around(self._numpy.copy(), self._arrays)
+        new._traced = self._traced
+        return new
+
+
+def _refuse_casts(flags=None, op_flags=None, op_dtypes=None, order="K", casting="safe", **_):
+    """Raise where an iterator would hand out copies, which could be no views of traced arrays."""
+    if op_dtypes is not None or (flags is not None and "buffered" in flags):
+        raise TypeError(
+            "np.nditer over an array that a transform traces gives views of it, and takes neither op_dtypes nor the "
+            "flag 'buffered', which make copies: convert the operands with astype first"
+        )
+
+
+def _whole(x, operands):
+    """An operand as an array; one that NumPy would allocate, of the shape and dtype of the others."""
+    np = upward.module("package")
+    if x is not None:
+        return np.asarray(x)
+    given = [np.asarray(a) for a in operands if a is not None]
+    return np.zeros(numpy.broadcast_shapes(*(a.shape for a in given)), numpy.result_type(*(a.dtype for a in given)))
+
+
+def _view_of_places(x, places):
+    """The view of the elements of `x` at places in C order."""
+    index = numpy.unravel_index(places, x.shape) if x.ndim else ()
+    return view_of(x, "getitem", index, index=tuple(map(Hole, range(x.ndim)))) if index else x[...]
 
 
 calling.RESULTS[numpy.nditer] = lambda iterator: nditer._around(iterator, ())

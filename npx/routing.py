@@ -20,6 +20,7 @@ from npx.dispatch.debug import count_round_trip
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import is_inexact
 from npx.dispatch.registry import backend_for
+from npx.no_derivative import why_none
 
 #: functions that write into an argument: position, keyword, and the option (with its value) that makes them do so
 WRITTEN = {
@@ -180,7 +181,8 @@ class _Trip:
         """Refuse a result that depends on a differentiated argument without a derivative."""
         if self.differentiated is not None and _has_derivative(result):
             raise TypeError(
-                f"numpy.{self.name} cannot be traced by {self.differentiated.name}: it has no derivative rule. "
+                f"numpy.{self.name} cannot be traced by {self.differentiated.name}: "
+                f"{why_none(self.name) or why_none(f'ndarray.{self.name}') or 'it has no derivative rule'}. "
                 "Write it with other array functions, or give it one with custom_vjp."
             )
 

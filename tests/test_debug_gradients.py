@@ -106,6 +106,30 @@ def test_sum_of_cotangents():
     assert line_of(f, "# used twice") in str(caught.value)
 
 
+def test_sum_in_an_argument():
+    with pytest.raises(FloatingPointError, match="cotangent of an argument.*is a sum"), np.debug_gradients():
+        np.grad(lambda x: (np.sqrt(x) - np.sqrt(x)).sum())(np.array(X))
+
+
+def test_values_that_went_wrong_before():
+    """The op where the values themselves became NaN is named, though the derivative fails at another one."""
+
+    def f(x):
+        y = np.log(x - 1.0)  # negative
+        z = y + 2.0
+        return (z * z).sum()
+
+    with pytest.raises(FloatingPointError, match="of multiply.*already, in the result of log") as caught:
+        with np.debug_gradients():
+            np.grad(f)(np.array(X))
+    assert line_of(f, "# negative") in str(caught.value)
+
+
+def test_what_a_selection_leaves_out_is_no_error():
+    with np.debug_gradients(inf=True):
+        assert np.grad(lambda x: np.where(x > 0, np.log(x), 0).sum())(np.array(X)).tolist() == [0.25, 0.0]
+
+
 def test_pullback_called_later():
     with np.debug_gradients():
         _, pullback = np.vjp(applies_rule, np.array(X))

@@ -7,69 +7,15 @@ differentiated twice, and their derivatives compiled and mapped.
 import numpy
 import pytest
 from conformance.calls import public_functions, quiet
+from conformance.derivatives import Call
 
 import npx as np
 from npx.testing import check_grads
 from npx.transforms import tree
 
 SAMPLES = 4  # calls per function
-STEP = 1e-6
-
-#: functions of which the transforms of derivatives refuse some sample call: NumPy's routine has no rule (yet)
-REFUSED = {"numpy.asmatrix", "numpy.nextafter", "numpy.spacing", "numpy.linalg.svd"}
-
-
-class Call:
-    """A function of the floating point arrays in a sample call, with its results that have derivatives."""
-
-    def __init__(self, sample):
-        self.sample = sample
-        arrays, _ = sample.draw(0)
-        self.places = [k for k, a in enumerate(arrays) if a.dtype.kind in "fc"]
-
-    def __str__(self):
-        return str(self.sample)
-
-    def draw(self, seed):
-        """Values for the arrays."""
-        arrays, _ = self.sample.draw(seed)
-        return [arrays[k] for k in self.places]
-
-    def on(self, np):
-        """The function, in NumPy or npx."""
-        arrays, _ = self.sample.draw(0)
-
-        def call(*floats):
-            filled = list(arrays)
-            for k, x in zip(self.places, floats, strict=True):
-                filled[k] = x
-            return floats_of(self.sample.on(np)(*filled))
-
-        return call
-
-    def is_smooth(self):
-        """Whether it has floating point results, and differences from either side agree: no kink, no jump."""
-        arrays = self.draw(0)
-        rng = numpy.random.default_rng(0)
-        directions = [rng.standard_normal(a.shape) * (1 + 1j if a.dtype.kind == "c" else 1) for a in arrays]
-        behind, here, ahead = (
-            self.on(numpy)(*(a + step * d for a, d in zip(arrays, directions))) for step in (-STEP, 0.0, STEP)
-        )
-        return bool(here) and all(
-            same_kind(a, b, c) and numpy.allclose(c - b, b - a, rtol=1e-2, atol=1e-3 * STEP)
-            for a, b, c in zip(behind, here, ahead, strict=True)
-        )
-
-
-def same_kind(*arrays):
-    """Whether all have one shape and dtype."""
-    return len({(a.shape, a.dtype) for a in arrays}) == 1
-
-
-def floats_of(result):
-    """The results that have a derivative."""
-    leaves = tree.leaves(result)
-    return [x for x in leaves if isinstance(x, (np.ndarray, numpy.generic)) and x.dtype.kind in "fc"]
+#: functions of which the transforms of derivatives refuse some sample call: see `npx.no_derivative`
+REFUSED = {"numpy.asmatrix", "numpy.nextafter", "numpy.spacing"}
 
 
 def smooth_calls(function):

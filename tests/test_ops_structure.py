@@ -12,7 +12,7 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optable import Opaque, cases, lower, plain
+from optable import Opaque, assert_same, cases, lower, plain
 
 from npx.dispatch import interpreter, registry
 from npx.dispatch.abstract import Aval, DataDependentShape, Hole, Slice, aval_of
@@ -476,4 +476,14 @@ def test_writing_through_a_view(name, shape, params, dtype, lift):
 def test_every_view_is_in_the_table():
     with pytest.raises(ValueError, match="read-only"):
         scatter("broadcast_to", numbers(3), numbers(2, 3), shape=(2, 3))
-    assert {name for name, *_ in VIEWS} | {"broadcast_to"} == set(SCATTER)
+    assert {name for name, *_ in VIEWS} | {"broadcast_to"} | set(READ) == set(SCATTER)
+
+
+@pytest.mark.parametrize(("name", "dtype", "other"), [("as_pairs", complex, float), ("from_pairs", float, complex)])
+def test_views_that_several_ops_read(name, dtype, other, lift):
+    base = numbers(2, 4).astype(dtype)
+    want = base.copy()
+    view = want.view(other)
+    assert_same(lower(READ[name](lift(base))), view, name)
+    view[...] *= 7
+    assert_same(lower(scatter(name, lift(base), lift(view))), want, name)

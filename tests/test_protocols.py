@@ -268,9 +268,12 @@ def test_nditer_gives_the_arrays_that_it_was_given():
         del it[0]
 
 
-def test_nditer_has_no_derivative():
-    with pytest.raises(TypeError, match="derivative"):
-        np.grad(lambda x: sum(v for v in np.nditer(x)))(np.ones(3))
+def test_nditer_has_a_derivative_where_it_makes_no_copies():
+    x = np.arange(1.0, 4.0)
+    assert np.grad(lambda x: sum(v**2 for v in np.nditer(x)))(x).tolist() == [2, 4, 6]
+    for options in ({"flags": ["buffered"]}, {"op_dtypes": ["f4"]}):
+        with pytest.raises(TypeError, match="astype"):
+            np.grad(lambda x: sum(v for v in np.nditer(x, **options)))(x)
 
 
 def test_what_a_tape_saved_is_copied_before_nditer_writes():

@@ -6,6 +6,7 @@ dimensions, five components, a thousand points. All in float64. ``python -m asv_
 prints the times and ratios.
 """
 
+import functools
 import sys
 
 import autograd
@@ -216,6 +217,81 @@ track_ratio.params = list(CASES)
 track_ratio.unit = "times autograd's speed"
 
 
+# ------------------------------------------------------------------------- second derivatives, and one per example
+def logistic(np, w, x, y):
+    """The loss of a logistic regression with a penalty."""
+    scores = x @ w
+    return (np.logaddexp(0.0, scores) - y * scores).sum() + 0.5 * (w * w).sum()
+
+
+def npx_and_jax():
+    """By library: its namespace, its transforms, what makes an array of it, and what waits for a result."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    return {
+        "npx": (npx, npx, npx.asarray, lambda result: result),
+        "jax": (jax.numpy, jax, jax.numpy.asarray, jax.block_until_ready),
+    }
+
+
+def hessian_of(name, library):
+    """A function that computes the Hessian of Rosenbrock's function or of a logistic regression, not compiled."""
+    np, transforms, array, wait = npx_and_jax()[library]
+    rng = numpy.random.default_rng(0)
+    if name == "rosenbrock":
+        variables, rest, function = rng.normal(size=10), (), rosenbrock
+    else:
+        variables, rest = rng.normal(size=20), (rng.normal(size=(200, 20)), rng.integers(2, size=200).astype(float))
+        function = logistic
+    variables, rest = array(variables), [array(r) for r in rest]
+    hessian = transforms.hessian(lambda v: function(np, v, *rest))
+    return lambda: wait(hessian(variables))
+
+
+def gradients_per_example(library):
+    """A function that computes the gradient of the perceptron's loss for each of its 128 examples, not compiled."""
+    np, transforms, array, wait = npx_and_jax()[library]
+    params, (x, y) = arguments("perceptron")
+    params, x, y = [array(p) for p in params], array(x), array(y)
+    each = transforms.vmap(transforms.grad(lambda p, x, y: perceptron(np, p, x[None], y[None])), (None, 0, 0))
+    return lambda: wait(each(params, x, y))
+
+
+MAPPED = {
+    "hessian of rosenbrock": functools.partial(hessian_of, "rosenbrock"),
+    "hessian of a logistic loss": functools.partial(hessian_of, "logistic"),
+    "gradient per example": gradients_per_example,
+}
+
+
+class Mapped:
+    """Derivatives that vmap computes all at once, beside JAX without `jax.jit`."""
+
+    params = (list(MAPPED), ["npx", "jax"])
+    param_names = ["derivative", "library"]
+
+    def setup(self, name, library):
+        try:
+            self.run = MAPPED[name](library)
+        except ImportError as error:
+            raise NotImplementedError from error
+        self.run()
+
+    def time_derivative(self, name, library):
+        self.run()
+
+
+def track_ratio_to_jax(name):
+    """JAX's time, not compiled, over npx's."""
+    found = fastest({library: MAPPED[name](library) for library in ("npx", "jax")}, seconds=2.0)
+    return found["jax"] / found["npx"]
+
+
+track_ratio_to_jax.params = list(MAPPED)
+track_ratio_to_jax.unit = "times the speed of JAX without jit"
+
+
 def check(name):
     """The gradients agree."""
     mine = numpy.concatenate([numpy.ravel(g) for g in _leaves(npx_gradient(name)())])
@@ -232,6 +308,12 @@ def _leaves(x):
     return x if isinstance(x, (list, tuple)) else [x]
 
 
+def check_mapped(name):
+    """The derivatives of both libraries agree."""
+    mine, theirs = (numpy.concatenate([numpy.ravel(g) for g in _leaves(MAPPED[name](k)())]) for k in ("npx", "jax"))
+    numpy.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-8)
+
+
 def main(names):
     print(f"{'':12}{'npx':>12}{'autograd':>12}{'torch':>12}   autograd/npx  torch/npx")
     for name in names:
@@ -240,6 +322,9 @@ def main(names):
         row = "".join(f"{found[k] * 1e6:>10.0f}us" if k in found else f"{'-':>12}" for k in LIBRARIES)
         torch = f"{found['torch'] / found['npx']:>11.2f}" if "torch" in found else ""
         print(f"{name:12}{row}{found['autograd'] / found['npx']:>15.2f}{torch}")
+    for name in MAPPED if tuple(names) == CASES else ():
+        check_mapped(name)
+        print(f"{name:28}{track_ratio_to_jax(name):>8.1f} times the speed of JAX without jit")
 
 
 if __name__ == "__main__":

@@ -171,3 +171,16 @@ def unique_hash(array, *args, **kwargs):
 
 if hasattr(_multiarray_umath, "_unique_hash"):  # since NumPy 2.3
     FUNCTIONS[_multiarray_umath._unique_hash] = unique_hash
+
+
+# ------------------------------------------------------------------------------------------------------ windows
+@python_function("numpy.lib._function_base_impl", "kaiser", on_host=False)
+def kaiser(M, beta):
+    """`numpy.kaiser`; NumPy's version puts the length and `beta` into one array, and so differentiates by both."""
+    M = concrete(array_operand(M), "the length of numpy.kaiser")[()]
+    if M == 1:
+        return wrap(numpy.ones(1))
+    middle = (M - 1) / 2.0
+    width = numpy.sqrt(1 - ((numpy.arange(0, M) - middle) / middle) ** 2.0)
+    i0 = numpy_layer.bind("numpy", "i0")
+    return i0(beta * width) / i0(beta)

@@ -6,18 +6,20 @@ from npx.api.support import (
     array_operand,
     as_array,
     cast,
+    concrete,
     fresh,
     function,
     method,
     operand,
     reshaped,
 )
-from npx.api.views import stand_ins
+from npx.api.views import lies_in_order, stand_ins
 from npx.array.calling import wrap_result
 from npx.array.interop import is_subclass
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of, type_key
 from npx.dispatch.interpreter import Tracer
+from npx.dispatch.payloads import is_inexact
 from npx.dispatch.registry import backend_for
 
 
@@ -28,7 +30,7 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, **_
     if isinstance(p, numpy.ndarray):
         return wrap(numpy.array(p, dtype, copy=copy, order=order, ndmin=ndmin))
     wanted = p.dtype if dtype is None else numpy.dtype(dtype)
-    given = type(object) is ndarray and not object.scalar and p.dtype == wanted
+    given = type(object) is ndarray and not object.scalar and p.dtype == wanted and lies_in_order(object, order)
     if copy is False and not given:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
     if given and not copy:
@@ -46,13 +48,19 @@ def reshape_to_ndmin(x, ndmin):
 @function("asarray", "asanyarray")
 def asarray(a, dtype=None, order=None, *, device=None, copy=None, **_):
     """`numpy.asarray`."""
-    return array(a, dtype, copy=copy)
+    return array(a, dtype, copy=copy, order=order)
 
 
-@function("ascontiguousarray", "asfortranarray")
+@function("ascontiguousarray")
 def ascontiguousarray(a, dtype=None, **_):
-    """`numpy.ascontiguousarray`; payloads that are not host memory have no layout."""
-    return array(a, dtype, copy=None, ndmin=1)
+    """`numpy.ascontiguousarray`: the array itself only where NumPy has no need to copy it."""
+    return array(a, dtype, copy=None, order="C", ndmin=1)
+
+
+@function("asfortranarray")
+def asfortranarray(a, dtype=None, **_):
+    """`numpy.asfortranarray`, likewise."""
+    return array(a, dtype, copy=None, order="F", ndmin=1)
 
 
 @function("empty_like")
@@ -64,6 +72,19 @@ def empty(prototype, dtype=None, order="K", subok=True, shape=None, *, device=No
     if isinstance(p, (Tracer, numpy.ndarray, numpy.generic)):
         return wrap(new)
     return wrap(backend_for(type(p)).asarray(new))
+
+
+@function("arange")
+def arange(*args, dtype=None, **given):
+    """`numpy.arange`: how many numbers there are is decided by the values, which a tracer is asked for."""
+    bounds = {**dict(zip(("start", "stop", "step") if len(args) > 1 else ("stop",), args)), **given}
+    bounds = {name: x for name, x in bounds.items() if name in ("start", "stop", "step") and x is not None}
+    values = {name: concrete(operand(x), "numpy.arange")[()] for name, x in bounds.items()}
+    host = numpy.arange(values.get("start", 0), values["stop"], values.get("step", 1), dtype=dtype)
+    first, step = (as_array(bounds.get(name, default)) for name, default in (("start", 0), ("step", 1)))
+    if not is_inexact(host.dtype) or not any(isinstance(payload(x), Tracer) for x in (first, step)):
+        return wrap(host)
+    return (first + numpy.arange(host.size) * ((first + step) - first)).astype(host.dtype, copy=False)
 
 
 @function("copyto")
@@ -92,7 +113,7 @@ def astype(self, dtype, order="K", casting="unsafe", subok=True, copy=True):
     p, dtype = payload(self), numpy.dtype(dtype)
     if casting != "unsafe":
         numpy.empty((1,) * len(p.shape), p.dtype).astype(dtype, casting=casting)  # raises where it is not allowed
-    if p.dtype == dtype and not copy:
+    if p.dtype == dtype and not copy and lies_in_order(self, order):
         return self
     return wrap(cast(p, dtype) if p.dtype != dtype else fresh(p))
 

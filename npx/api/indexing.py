@@ -174,7 +174,7 @@ def choose(self, choices, out=None, mode="raise"):
 @python_function("numpy.lib._shape_base_impl", "put_along_axis", on_host=False)
 def put_along_axis(arr, indices, values, axis):
     """`numpy.put_along_axis`; without an axis NumPy's version writes through an array of ``arr.flat``."""
-    layer = numpy_layer.module("numpy.lib._shape_base_impl")
+    layer, indices = numpy_layer.module("numpy.lib._shape_base_impl"), as_array(indices)
     if axis is None:
         if indices.ndim != 1:
             raise ValueError("when axis=None, `indices` must have a single dimension.")

@@ -1,9 +1,9 @@
-"""Roots of polynomials of payloads that NumPy cannot take."""
+"""Polynomials of payloads that NumPy cannot take: roots, and the region around complex points."""
 
 import numpy
 
 from npx import numpy_layer
-from npx.api.support import as_array, cast, concatenated, concrete, python_function
+from npx.api.support import as_array, cast, concatenated, concrete, edit, python_function
 from npx.array.ndarray import payload, wrap
 
 
@@ -46,3 +46,17 @@ def root_at_zero(p, times):
         slope = slope * ratio + value
         value = value * ratio + coefficient
     return ratio - value / slope + 0.0  # no negative zero
+
+
+def rectangle(x):
+    """Two corners of the region around complex points; NumPy makes Python numbers of them."""
+    low, high = (getattr(x.real, side)() + 1j * getattr(x.imag, side)() for side in ("min", "max"))
+    return numpy_layer.bind("numpy", "array")((low, high))
+
+
+edit(
+    "numpy.polynomial.polyutils",
+    "if x.dtype.char in np.typecodes['Complex']",
+    "if x.dtype.kind == 'c':\n    return {}(x)\nreturn np.array((x.min(), x.max()))",
+    rectangle,
+)

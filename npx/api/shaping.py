@@ -21,10 +21,12 @@ from npx.api.support import (
     raveled,
     reshaped,
 )
-from npx.api.views import reshape_in_place, stand_in
+from npx.api.views import lies_in_order, reshape_in_place, stand_in
 from npx.array.ndarray import ndarray, payload, wrap
-from npx.array.views import root_of, view_of
+from npx.array.views import read_only, root_of, view_of
 from npx.dispatch.abstract import Hole, aval_of
+from npx.dispatch.interpreter import Tracer
+from npx.dispatch.payloads import is_inexact
 from npx.dispatch.registry import op
 
 
@@ -60,7 +62,7 @@ def reshape(self, *shape, order="C", copy=None):
     """`ndarray.reshape`: a view wherever NumPy gives one."""
     p = payload(self)
     shape = complete_shape(aval_of(p).size, _ints(shape))
-    if order == "F":
+    if _order(self, order) == "F":
         turned = transpose(self) if copy is None else transpose(self.copy())
         return transpose(reshape(turned, *shape[::-1]))
     lies = stand_in(self)
@@ -74,8 +76,16 @@ def reshape(self, *shape, order="C", copy=None):
 
 @method("ravel")
 def ravel(self, order="C"):
-    """`ndarray.ravel`."""
-    return reshape(self, -1, order="F" if order == "F" else "C")
+    """`ndarray.ravel`: a view only of what is contiguous, where `reshape` takes any stride."""
+    order = _order(self, order)
+    return reshape(self, -1, order=order, copy=None if lies_in_order(self, order) else True)
+
+
+def _order(x, order):
+    """The order that "A" and "K" stand for: that of the columns for an array which only lies in that."""
+    if order in ("A", "K"):
+        return "F" if lies_in_order(x, "F") and not lies_in_order(x, "C") else "C"
+    return order
 
 
 @method("flatten")
@@ -139,7 +149,7 @@ def diagonal(self, offset=0, axis1=0, axis2=1):
     i, j = axis_index(axis1, ndim), axis_index(axis2, ndim)
     if i == j:
         raise ValueError("axis1 and axis2 cannot be the same")
-    return view_of(self, "diagonal", offset=operator.index(offset), axis1=i, axis2=j)
+    return read_only(view_of(self, "diagonal", offset=operator.index(offset), axis1=i, axis2=j))
 
 
 @method("view")
@@ -162,7 +172,19 @@ def view(self, dtype=None, type=None):
         if dtype.shape:
             return reshape(view(reshape(self, *p.shape, 1), dtype.base), *p.shape, 2)
         return view_of(self, "as_pairs")
+    if dtype.kind == "c" and p.dtype == numpy.empty(0, dtype).real.dtype and p.shape and p.shape[-1] % 2 == 0:
+        return view_of(self, "from_pairs")
+    _refuse_bits(p, dtype)
     return view_of(self, "view_dtype", dtype=dtype)
+
+
+def _refuse_bits(p, dtype):
+    """Raise where the bits of an array that is being differentiated would go on as integers, without derivative."""
+    if isinstance(p, Tracer) and p.interpreter.differentiates and is_inexact(p.dtype) and not is_inexact(dtype):
+        raise TypeError(
+            f"x.view({dtype}) of a {p.dtype} array that {p.interpreter.name} traces reads the bits of its numbers, "
+            "which has no derivative. For the bits of a constant give np.stop_gradient(x); to round, np.rint or astype."
+        )
 
 
 @function("concatenate")
@@ -241,7 +263,8 @@ def as_strided(x, shape=None, strides=None, subok=False, writeable=True, **_):
         if rest or x.dtype != root.dtype:
             raise TypeError("strides of a traced array must be multiples of its item size")
         places += numpy.expand_dims(numpy.arange(n) * step, tuple(k for k in range(len(shape)) if k != axis))
-    return view_of(view_of(root, "reshape", shape=(root.size,)), "getitem", (places,), index=(Hole(0),))
+    view = view_of(view_of(root, "reshape", shape=(root.size,)), "getitem", (places,), index=(Hole(0),))
+    return view if writeable else read_only(view)
 
 
 # ------------------------------------------------------------------------------------------------------ bits

@@ -9,6 +9,7 @@ from npx.api.support import (
     axis_index,
     axis_or_flat,
     cast,
+    concrete,
     deliver,
     function,
     method,
@@ -48,23 +49,34 @@ def argsort(self, axis=-1, kind=None, order=None, *, stable=None):
     return wrap(op("argsort")(p, axis=axis, stable=_is_stable(kind, stable)))
 
 
-def _check_kth(kth, p, axis):
-    numpy.empty(p.shape[axis]).partition(numpy.asarray(kth))  # raises where it is out of bounds
+def _places(kth, p, axis):
+    """Which elements are to come to their places, as the param of an op.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As NumPy does.
+    """
+    kth = concrete(array_operand(kth), "numpy.partition")
+    numpy.empty(p.shape[axis]).partition(kth)  # raises
+    return tuple(kth.ravel().tolist())
 
 
 @method("partition")
 def partition(self, kth, axis=-1, kind="introselect", order=None):
-    """`ndarray.partition`, in place; the parts come out sorted."""
-    _check_kth(kth, payload(self), axis_index(axis, self.ndim))
-    sort(self, axis, order=order)
+    """`ndarray.partition`, in place."""
+    _refuse_order(order, self.dtype)
+    p = payload(self)
+    axis = axis_index(axis, len(p.shape))
+    self[...] = wrap(op("partition")(p, kth=_places(kth, p, axis), axis=axis))
 
 
 @method("argpartition")
 def argpartition(self, kth, axis=-1, kind="introselect", order=None):
-    """`ndarray.argpartition`; the parts come out sorted."""
+    """`ndarray.argpartition`."""
+    _refuse_order(order, self.dtype)
     p, along = axis_or_flat(payload(self), axis)
-    _check_kth(kth, p, along)
-    return argsort(self, axis, order=order)
+    return wrap(op("argpartition")(p, kth=_places(kth, p, along), axis=along))
 
 
 @method("searchsorted")

@@ -59,6 +59,8 @@ def _step(base, name, params):
         return base.view(params["dtype"])
     if name == "as_pairs":
         return base.view(base.real.dtype)
+    if name == "from_pairs":
+        return base.view(numpy.result_type(base.dtype, numpy.complex64))
     if name in ("real", "imag"):
         return getattr(base, name)
     return getattr(numpy, name)(base, **params)
@@ -72,6 +74,14 @@ def reshape_in_place(stand, shape):
     except AttributeError:
         return None
     return view
+
+
+def lies_in_order(x, order):
+    """Whether an array would lie in memory in the order that is asked for; without one it always does."""
+    if order not in ("C", "F"):
+        return True
+    lies = stand_in(x)
+    return lies is not None and (lies.flags.c_contiguous if order == "C" else lies.flags.f_contiguous)
 
 
 def stand_ins(*arrays):

@@ -17,7 +17,7 @@ from npx.array.capi import lent
 from npx.array.flat import flatiter
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, on_host, payload, wrap, wrap_like
-from npx.array.views import read, view_of
+from npx.array.views import is_writeable, read, view_of
 from npx.dispatch.interpreter import Tracer
 
 #: methods that write into the array itself
@@ -138,14 +138,16 @@ def traced_attribute(x, p, name):
     if name == "real" or name == "imag":
         if p.dtype.kind == "c":
             return view_of(x, name)
-        return x if name == "real" else wrap(numpy.zeros(p.shape, p.dtype))
+        return x if name == "real" else wrap(numpy.broadcast_to(numpy.zeros((), p.dtype), p.shape))  # read-only
     stand_in = numpy.broadcast_to(numpy.empty((), p.dtype), p.shape)
     if name in ("itemsize", "nbytes"):
         return getattr(stand_in, name)
     if name == "strides":
         return numpy.empty(tuple(min(n, 1) for n in p.shape), p.dtype).strides if not p.shape else _strides(p)
     if name == "flags":
-        return numpy.empty((1,) * len(p.shape), p.dtype).flags
+        layout = numpy.empty((1,) * len(p.shape), p.dtype)
+        layout.flags.writeable = is_writeable(x)
+        return layout.flags
     if name == "mT":
         return x.swapaxes(-1, -2)
     raise AttributeError(f"{name} is not available on an array that is not in host memory")

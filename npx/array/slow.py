@@ -21,15 +21,15 @@ from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.protocols import check_buffer
 from npx.array.reuse import offer, withdraw
 from npx.array.ufunc_overrides import overrides, used_by
-from npx.array.views import ViewSpec, follows, read, require_writeable, root_of, view_of, write
 from npx.array.views import capture_payload as captured
+from npx.array.views import follows, read, require_writeable, require_writeable_view, root_of, view_of, write
 from npx.dispatch import registry
 from npx.dispatch.abstract import Slice, Varying
 from npx.dispatch.interpreter import Tracer, stack
 from npx.dispatch.registry import op
 
 # the class calls these through this module
-__all__ = ["Items", "ViewSpec", "captured", "check_buffer", "read", "standard", "to_numpy"]
+__all__ = ["Items", "captured", "check_buffer", "read", "standard", "to_numpy"]
 
 HOST_SCALARS = (numpy.generic, int, float, complex, bool)
 
@@ -280,7 +280,8 @@ def setitem(x, k, value):
     if follows(x) and x.view_.arrays:  # of gathered elements, which may lie over one another
         from npx.ops.indexing import read as read_places
 
-        x.base_[wrap(read_places(x.view_.arrays[0], k))] = value
+        require_writeable_view(x)
+        x.base_[tuple(wrap(read_places(places, k)) for places in x.view_.arrays)] = value
         return
     v = v if isinstance(v, (Tracer, numpy.ndarray, *HOST_SCALARS)) or not is_host(v) else numpy.asarray(v)
     if isinstance(v, numpy.ndarray) and v.dtype.kind not in "biufc":  # text and objects: NumPy casts, or refuses, now

@@ -14,6 +14,7 @@ from npx.array.errors import NoOp
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.slow import is_payload
 from npx.array.stand_ins import dry_run
+from npx.array.ufunc_python import call_python, is_python
 from npx.array.views import write
 from npx.dispatch import registry
 from npx.dispatch.abstract import SCALAR_TYPES, aval_of, result_dtype, type_key
@@ -179,6 +180,8 @@ def apply(ufunc, inputs):
 def _without_op(ufunc, inputs):
     """A ufunc that npx has no op for: the host computes it, for a device or in a split of the graph."""
     tracer = top_tracer(inputs)
+    if tracer is not None and is_python(ufunc.numpy) and not tracer.interpreter.captures:
+        return call_python(ufunc.numpy, inputs, stack)
     if tracer is not None:
         if ufunc.signature is not None or not tracer.interpreter.captures:
             raise NoOp(ufunc, tracer.interpreter)

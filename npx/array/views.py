@@ -33,16 +33,21 @@ class ViewSpec:
         The op's params.
     arrays : tuple of payload
         Index operands.
+
+    Attributes
+    ----------
+    writeable : bool
+        Whether NumPy's view may be written to.
     """
 
-    __slots__ = ("name", "params", "arrays")
+    __slots__ = ("name", "params", "arrays", "writeable")
 
     def __init__(self, name, params, arrays=()):
-        self.name, self.params, self.arrays = name, params, arrays
+        self.name, self.params, self.arrays, self.writeable = name, params, arrays, name != "broadcast_to"
 
     def read(self, base):
         """The view's payload, given the base's."""
-        if self.name == "as_pairs":
+        if self.name in ("as_pairs", "from_pairs"):
             from npx.ops.shaping import READ
 
             return READ[self.name](base)
@@ -195,6 +200,7 @@ def write(x, p):
         if not _derive(x, root):
             write(x, p)
             return
+    require_writeable_view(x)
     x.data_, x.version = p, -1  # what it read before it needs no longer
     offered = offer(x.base_)
     try:
@@ -226,6 +232,27 @@ def _return_home(root, value):
         numpy.copyto(root.home, value, casting="unsafe")
     root.data_, root.home = root.home, None
     root.version += 1
+
+
+def is_writeable(x):
+    """Whether NumPy lets anybody write to a view by a spec."""
+    while x.view_ is not None:
+        if not x.view_.writeable or not (x.home is None or x.home.flags.writeable):
+            return False
+        x = x.base_
+    return True
+
+
+def require_writeable_view(x):
+    """Raise NumPy's ValueError where a view by a spec is read-only."""
+    if not is_writeable(x):
+        raise ValueError("assignment destination is read-only")
+
+
+def read_only(x):
+    """`x`, a view by a spec, not to be written to."""
+    x.view_.writeable = False
+    return x
 
 
 def require_writeable(memory):
@@ -382,7 +409,9 @@ def view_of(x, name, arrays=(), **params):
     """
     if x.view_ is not None and x.view_.arrays and not arrays and name in REARRANGING:
         places = tuple(op(name)(places, **params) for places in x.view_.arrays)
-        return view_of(x.base_, "getitem", places, **x.view_.params)
+        v = view_of(x.base_, "getitem", places, **x.view_.params)
+        v.view_.writeable = x.view_.writeable and name != "broadcast_to"
+        return v
     spec = ViewSpec(name, params, arrays)
     root = root_of(x)
     v = ndarray.__new__(ndarray)

@@ -42,11 +42,22 @@ def drop(x, axis):
 def batch_matmul(op, size, args, batched, params):
     """Line up the loop axes; vectors become matrices first."""
     (x, y), (is_row, is_column) = args, (aval_of(a).ndim - b == 1 for a, b in zip(args, batched))
+    if list(batched) == [True, False] and aval_of(y).ndim == 2:  # one product with a matrix that all elements share
+        return reshape(op(flat_rows(x), y), (*aval_of(x).shape[:-1], aval_of(y).shape[1]))
+    if list(batched) == [False, True] and aval_of(x).ndim == 2 and is_column:
+        return op(y, swap_last(x))
     matrices = (row(x) if is_row else x, column(y) if is_column else y)
     rank = max(aval_of(m).ndim - b for m, b in zip(matrices, batched))
-    out = op(*(lift_rank(m, rank) if b else m for m, b in zip(matrices, batched)))
+    matrices = (lift_rank(m, rank) if b else m for m, b in zip(matrices, batched))
+    is_outer = aval_of(x).shape[-1] == 1 and all(batched)  # products of columns and rows, of which there are many
+    out = (ops.multiply if is_outer and is_number(x) and is_number(y) else op)(*matrices)
     out = drop(out, -1) if is_column else out
     return drop(out, -1 if is_column else -2) if is_row else out
+
+
+def is_number(x):
+    """Whether a payload holds numbers and no truth values, whose product NumPy knows two kinds of."""
+    return aval_of(x).dtype.kind in "iufc"
 
 
 def matmul_left(g, x_aval, y):

@@ -235,7 +235,10 @@ def _eigh_vjp(lower):
     def vjp(g, ans, _x):
         g_w, g_v = g
         w, v = ans
-        inner = 0 if g_v is None else over_gaps(swap_last(v) @ g_v, w)
+        inner = 0
+        if g_v is not None:
+            turn = swap_last(v) @ g_v  # its Hermitian part would cancel; without it, nothing is divided by equal gaps
+            inner = over_gaps(0.5 * (turn - adjoint(turn)), w)
         if g_w is not None:
             inner = inner + _masked(column(g_w), numpy.eye(aval_of(w).shape[-1], dtype=bool))
         return to_triangle(conj(v) @ inner @ swap_last(v), lower)

@@ -413,15 +413,16 @@ def as_pairs(x):
     return reshape_payload(ops.concatenate(*parts, axis=len(shape)), (*shape[:-1], 2 * shape[-1]))
 
 
-def _scatter_pairs(base, new):
-    shape = aval_of(base).shape
-    parts = reshape_payload(new, (*shape, 2))
-    before = (Slice(),) * len(shape)
-    return make_complex(*(ops.getitem(parts, index=(*before, k)) for k in range(2)))
+def from_pairs(x):
+    """The inverse of `as_pairs`: ``x.view(complex)``."""
+    *before, last = aval_of(x).shape
+    parts = reshape_payload(x, (*before, last // 2, 2))
+    index = (Slice(),) * (len(before) + 1)
+    return make_complex(*(ops.getitem(parts, index=(*index, k)) for k in range(2)))
 
 
 #: views that are read by more than one op
-READ = {"as_pairs": as_pairs}
+READ = {"as_pairs": as_pairs, "from_pairs": from_pairs}
 
 #: view op -> what a write through the view makes of the base; None where NumPy's view cannot be written to
 SCATTER = {
@@ -430,7 +431,8 @@ SCATTER = {
     "transpose": lambda base, new, axes: ops.transpose(new, axes=inverse(axes)),
     "real": _scatter_real,
     "imag": _scatter_imag,
-    "as_pairs": _scatter_pairs,
+    "as_pairs": lambda base, new: reshape_payload(from_pairs(new), aval_of(base).shape),
+    "from_pairs": lambda base, new: as_pairs(new),
     "diagonal": set_diagonal,
     "view_dtype": lambda base, new, dtype: ops.view_dtype(new, dtype=aval_of(base).dtype),
     "broadcast_to": None,

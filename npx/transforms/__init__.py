@@ -14,6 +14,7 @@ EXPORTS = {
     "linear_transpose": "npx.transforms.linear",
     "vmap": "npx.transforms.vmap",
     "jit": "npx.transforms.jit",
+    **dict.fromkeys(("psum", "pmean", "pmax", "pmin", "all_gather", "axis_index"), "npx.transforms.collectives"),
     "custom_vjp": "npx.transforms.custom",
     "custom_jvp": "npx.transforms.custom",
     "custom_vmap": "npx.transforms.custom_vmap",

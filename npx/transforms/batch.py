@@ -27,13 +27,20 @@ from .values import host_value, snapshot
 class BatchTracer(Tracer):
     """One element along the mapped axis: the payload of all of them has that axis first."""
 
-    __slots__ = ("_whole", "_epoch", "aval")
+    __slots__ = ("_whole", "_epoch")
 
     def __init__(self, interpreter, payload, epoch=None):
         self.interpreter, self._whole = interpreter, payload
         self._epoch = interpreter.epoch if epoch is None else epoch
-        whole = aval_of(payload)
-        self.aval = Aval(whole.shape[1:], whole.dtype)
+
+    @property
+    def aval(self):
+        """Shape and dtype of one element."""
+        whole = aval_of(self._whole)
+        return Aval(whole.shape[1:], whole.dtype)
+
+    shape = property(lambda self: self._whole.shape[1:])
+    dtype = property(lambda self: self._whole.dtype)
 
     @property
     def payload(self):
@@ -73,9 +80,13 @@ class BatchInterpreter(Interpreter):
         Whether each element draws random numbers for itself.
     can_partition : bool
         Whether whoever runs the function looks at `postponed`.
+    axis_name : hashable, optional
+        By what name the elements can ask for each other (`collectives`).
 
     Attributes
     ----------
+    total : int
+        Number of elements before any was left behind.
     epoch : int
         How often elements have been left behind.
     postponed : list of Postponed
@@ -85,8 +96,9 @@ class BatchInterpreter(Interpreter):
 
     name = "vmap"
 
-    def __init__(self, size, draws_each=True, can_partition=False):
+    def __init__(self, size, draws_each=True, can_partition=False, axis_name=None):
         self.size, self.draws_each, self.can_partition = size, draws_each, can_partition
+        self.total, self.axis_name = size, axis_name
         self.calls = 0  # called functions that run now: what maps over the elements inside them stands for this
         self.stands_for = self
         self.epoch, self.postponed, self.drawn = 0, [], []
@@ -120,7 +132,7 @@ class BatchInterpreter(Interpreter):
         Parameters
         ----------
         labels : numpy.ndarray
-            One integer for each element.
+            One integer or boolean for each element, and not all of them the same.
         reason : str
             What Python asks, for the report.
 
@@ -129,21 +141,14 @@ class BatchInterpreter(Interpreter):
         int
             Place of an element that was kept, before it.
         """
-        values, first, inverse, counts = numpy.unique(labels, True, True, True)
-        if len(values) == 1:
-            return 0
-        count_split(reason, len(values), self.size)
-        kept, rows, drawn = int(counts.argmax()), self.rows, tuple(self.drawn)
-        order, ends = numpy.argsort(inverse, kind="stable"), numpy.cumsum(counts)
-        for k, places in enumerate(numpy.split(order, ends[:-1])):
-            if k == kept:
-                left = rows[places]
-            else:
-                self.postponed.append(Postponed(rows[places], drawn))
-        self._history.append(left)
+        groups = groups_of(labels)
+        count_split(reason, len(groups), self.size)
+        kept, rows, drawn = max(groups, key=len), self.rows, tuple(self.drawn)
+        self.postponed += [Postponed(rows[places], drawn) for places in groups if places is not kept]
+        self._history.append(rows[kept])
         self._places.clear()
-        self.epoch, self.size = self.epoch + 1, len(left)
-        return int(first[kept])
+        self.epoch, self.size = self.epoch + 1, len(kept)
+        return int(kept[0])
 
     # ------------------------------------------------------------------------------------ ops
     def is_batched(self, value):
@@ -157,12 +162,12 @@ class BatchInterpreter(Interpreter):
                 f"{op.name} meets an array that was computed inside a function under vmap, which has ended: "
                 "it has no single value. Return it from the function instead."
             )
-        batched = tuple(map(self.is_batched, args))
+        batched = [type(a) is BatchTracer and a.interpreter is self for a in args]
         if type(op) is not Op:
             return self._call(op, args, batched)
         if op.name in SHAPED:
             return self._with_shape(op, args, batched, params)
-        payloads = tuple(a.payload if b else a for a, b in zip(args, batched))
+        payloads = [a.payload if b else a for a, b in zip(args, batched)]
         rule = op.batch or batch_by_loop
         if rule is batch_by_loop and self.size:
             return self._place_by_place(op, payloads, batched, params)
@@ -173,6 +178,8 @@ class BatchInterpreter(Interpreter):
 
     def _call(self, op, args, batched):
         """The results of a called function; what runs inside it maps over the elements itself."""
+        if op.axis is self:
+            return op.along(args[0].payload, True)
         epoch, payloads = self.epoch, tuple(a.payload if b else a for a, b in zip(args, batched))
         self.calls += 1
         calling().append(self)
@@ -270,10 +277,21 @@ class BatchInterpreter(Interpreter):
 SELECTING[BatchInterpreter] = select
 
 
+def groups_of(labels):
+    """The places of each of several labels, in ascending order."""
+    if labels.dtype == bool:
+        return [labels.nonzero()[0], (~labels).nonzero()[0]]
+    order = labels.argsort(kind="stable")
+    ordered = labels[order]
+    return numpy.split(order, (ordered[1:] != ordered[:-1]).nonzero()[0] + 1)
+
+
 def labels_of(values):
-    """Equal integers for equal elements (to the bit) along the first axis; None where all are equal."""
+    """Equal labels for equal elements (to the bit) along the first axis; None where all are equal."""
     if len(values) == 1 or not values[0].size:
         return None
+    if values.dtype == bool and values.ndim == 1:
+        return None if numpy.count_nonzero(values) in (0, len(values)) else values
     rows = numpy.ascontiguousarray(values).reshape(len(values), -1)
     if rows.shape[1] == 1 and rows.dtype.itemsize in (1, 2, 4, 8):
         labels = rows.view(f"u{rows.dtype.itemsize}")[:, 0]
@@ -286,6 +304,8 @@ def labels_of(values):
 
 def take_places(x, places, axis=0):
     """Some places of a payload along an axis."""
+    if type(x) is numpy.ndarray:
+        return x.take(places, axis)
     index = [Slice()] * aval_of(x).ndim
     index[axis] = Hole(0)
     return ops.getitem(x, places, index=tuple(index))
@@ -320,6 +340,7 @@ def substitute(size):
     def make():
         inside = BatchInterpreter(size, can_partition=True)
         if original is not None:
+            inside.total, inside.axis_name = original.total, original.axis_name
             inside.draws_each, inside.stands_for = original.draws_each, original.stands_for
             inside.start(Postponed(rows, ()))
         return inside

@@ -57,6 +57,9 @@ class Call(Op):
         """The results and their tangents, or None to differentiate what is inside."""
         raise NotImplementedError
 
+    #: the `BatchInterpreter` that the op is about, for one along a mapped axis
+    axis = None
+
     def batched(self, size, payloads, flags):
         """The results for all elements, batch axis first."""
         raise NotImplementedError

@@ -17,8 +17,8 @@ from .tape import Output, Tape, TapeTracer
 from .watching import numbers, watching
 
 ADVICE = (
-    "If the value is not used (np.where, a mask), mask the operand before the op too: np.log(np.where(x > 0, x, 1)). "
-    "A NaN that was already there before is shown by np.errstate(all='raise')."
+    "Where the value is not wanted there, select another one (np.where, a mask), or keep the operand away from that "
+    "point: np.sqrt(np.maximum(x, 1e-30))."
 )
 
 
@@ -109,12 +109,13 @@ class Found(NamedTuple):
     word: str
     places: numpy.ndarray
 
-    def message(self, transform, where):
-        """What the error says; `where` is the place in the program."""
+    def message(self, transform, where, cause=None):
+        """What the error says; `where` is the place in the program, `cause` where the values themselves went wrong."""
         first = tuple(map(int, self.places[0]))
         at = f", at index {first}" if first else ""
         more = f" and {len(self.places) - 1} more places" if len(self.places) > 1 else ""
-        return f"{transform}: {self.word} in {where}{at}{more}. {ADVICE}"
+        why = ADVICE if cause is None else f"Before the way back there was one already, in {cause}."
+        return f"{transform}: {self.word} in {where}{at}{more}. {why}"
 
 
 class WatchedTape(Tape):
@@ -124,18 +125,22 @@ class WatchedTape(Tape):
     ----------
     noted : dict
         Serial number of a node -> name of the op and the user's line.
+    cause : str or None
+        The first op whose result has a NaN that its operands have not, and its line.
     """
 
     def __init__(self, watch):
-        self.watch, self.noted = watch, {}
+        self.watch, self.noted, self.cause = watch, {}, None
 
     def process(self, op, args, params):
         """Note the line beside what the tape notes."""
         out = super().process(op, args, params)
         for result in out if type(out) is tuple else (out,):
             if type(result) is TapeTracer and result.interpreter is self:
-                node = result.node.parents[0] if type(result.node) is Output else result.node
-                self.noted.setdefault(node.serial, (op.name, user_line()))
+                node, line = result.node.parents[0] if type(result.node) is Output else result.node, user_line()
+                self.noted.setdefault(node.serial, (op.name, line))
+                if self.cause is None and self.watch.find(result) and not any(map(self.watch.find, args)):
+                    self.cause = f"the result of {op.name}, applied at {line}"
         return out
 
     def look(self, node, g, parts):
@@ -147,18 +152,16 @@ class WatchedTape(Tape):
             There is a NaN among them; the earlier nodes had none.
         """
         op, line = self.noted.get(node.serial, (None, None))
-        if op is None:
-            return
+        result = "an argument" if op is None else f"the result of {op}, applied at {line}"
         for ct in g if isinstance(g, (tuple, list)) else (g,):
-            where = "the cotangent of the result of {}, applied at {}, which is a sum or was given so"
-            self._complain(ct, where, op, line)
+            self._complain(ct, f"the cotangent of {result}, which is a sum or was given so")
         for k, part in enumerate(parts):
-            self._complain(part, f"the cotangent of operand {k} of {{}}, applied at {{}}", op, line)
+            self._complain(part, f"the cotangent of operand {k} of {op}, applied at {line}")
 
-    def _complain(self, ct, where, op, line):
+    def _complain(self, ct, where):
         found = self.watch.find(ct)
         if found is not None:
-            raise FloatingPointError(found.message(self.name, where.format(op, line)))
+            raise FloatingPointError(found.message(self.name, where, self.cause))
 
 
 class WatchedForward(ForwardInterpreter):

@@ -39,6 +39,7 @@ class ForwardInterpreter(Interpreter):
     """Applies every op to values and tangents. What has no tangent is an ordinary value one level down."""
 
     name = "jvp"
+    differentiates = True
 
     def lower(self, value):
         """The value one level down of a payload that may be a tracer of this interpreter."""

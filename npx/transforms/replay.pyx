@@ -159,6 +159,8 @@ cdef bint _admit(object function) except -1:
 class _Recorder(TraceInterpreter):
     """Notes, too, whether floating point errors are handled differently for some op."""
 
+    differentiates = True  # perhaps: what refuses to lose derivatives is not recorded
+
     def __init__(self):
         TraceInterpreter.__init__(self, "a recording", captures=False)
         self.errors, self.steady = numpy.geterr(), True

@@ -22,6 +22,9 @@ MOVES = dict.fromkeys(("reshape", "transpose", "broadcast_to", "repeat", "diagon
 MOVES.update(concatenate=None, setitem=2, add_at=2)
 SUMS = frozenset(("add", "subtract", "make_complex"))
 
+#: elements from which BLAS takes threads for a dot product, and would wait for them on a busy machine
+THREADED = 8192
+
 
 class SelectedTracer(Tracer):
     """A cotangent, zero where `alive` is false; None means that all of it is alive."""
@@ -121,7 +124,11 @@ def pull_back(seeds, look=None):
     interpreter = SelectionInterpreter()
     with active(interpreter), numpy.errstate(divide="ignore", invalid="ignore"):
         found = backward([(node, SelectedTracer(interpreter, ct, None)) for node, ct in seeds], look)
-    return {leaf: interpreter.lower(ct) for leaf, ct in found.items()}
+    found = {leaf: interpreter.lower(ct) for leaf, ct in found.items()}
+    if look is not None:
+        for leaf, ct in found.items():
+            look(leaf, ct, ())
+    return found
 
 
 def _recording():
@@ -132,8 +139,15 @@ def _recording():
 
 def _has_nan(payload):
     """Whether there is a NaN in a payload, at any of its levels."""
-    for value in numbers(payload):
-        total = numpy.vdot(value, value)  # one pass; overflows without a warning, to infinity
-        if total != total:
-            return True
-    return False
+    return any(map(_holds_nan, numbers(payload)))
+
+
+def _holds_nan(value):
+    """Whether there is a NaN among numbers: asked of a result that a NaN cannot get lost in, which is the fastest."""
+    if getattr(value, "size", 1) < THREADED or value.dtype.kind not in "fc":
+        total = numpy.vdot(value, value)  # overflows without a warning, to infinity
+    elif value.dtype.kind == "f":
+        total = numpy.max(value)  # uses one thread, and little time
+    else:
+        return _holds_nan(value.real) or _holds_nan(value.imag)
+    return bool(total != total)

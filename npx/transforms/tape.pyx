@@ -276,6 +276,7 @@ class Tape(TapeCore, Interpreter):
     """Notes ops for `backward.backward`."""
 
     name = "grad"
+    differentiates = True
     #: what the walk back calls with each node, its cotangent and those of its operands (`debugging.WatchedTape`)
     look = None
 

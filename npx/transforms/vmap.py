@@ -1,5 +1,6 @@
 """Vectorisation: `vmap`."""
 
+import functools
 import itertools
 
 import numpy
@@ -21,7 +22,7 @@ from .partition import gather, run_paths
 from .ragged import dense
 
 
-def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
+def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None):
     """Make a function that maps `fun` over an axis of its arguments, computing all elements at once.
 
     Where Python asks for a value (``if x > 0``, ``while``, ``int(n)``), the elements are divided by their answers, and
@@ -38,6 +39,9 @@ def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
         axis 0.
     out_axes : int, None, or pytree of these
         Where the mapped axis goes in each result; None for a result that does not depend on the element.
+    axis_name : hashable, optional
+        By this name `fun` may ask what other elements have: `psum`, `pmean`, `pmax`, `pmin`, `all_gather`,
+        `axis_index`.
     axis_size : int, optional
         Length of the mapped axis; needed where no argument is mapped.
 
@@ -72,7 +76,8 @@ def vmap(fun, in_axes=0, out_axes=0, axis_size=None):
         if not surroundings:
             surroundings.append(Surroundings(fun))
         outside = Outside(arrays_of(surroundings[0], arguments.shared()))
-        runs = run_paths(arguments.interpreter, arguments.size, lambda i: arguments.call(fun, i), outside)
+        make = functools.partial(BatchInterpreter, arguments.size, can_partition=True, axis_name=axis_name)
+        runs = run_paths(make, arguments.size, lambda i: arguments.call(fun, i), outside)
         arguments.write_back(runs)
         return _joined(fun, runs, out_axes)
 
@@ -127,13 +132,9 @@ class Arguments:
 
     def __init__(self, fun, args, kwargs, in_axes, axis_size):
         self.leaves, self.structure = tree.flatten((args, kwargs))
-        self.axes = tree.spread(in_axes, args, "vmap: in_axes") + [0] * len(tree.leaves(kwargs))
+        self.axes = tree.spread(in_axes, args, "vmap: in_axes") + [0] * (len(tree.leaves(kwargs)) if kwargs else 0)
         self.values, self.size = _mapped_values(fun, args, self.leaves, self.axes, axis_size)
         self.written = []  # for each run, leaf number -> payload of a mapped argument that was written to
-
-    def interpreter(self):
-        """An interpreter for all elements."""
-        return BatchInterpreter(self.size, can_partition=True)
 
     def shared(self):
         """The arguments that all elements get whole."""
@@ -204,19 +205,21 @@ def _joined(fun, runs, out_axes):
 
 def _mapped_values(fun, args, leaves, axes, axis_size):
     """The payloads of the leaves with the mapped axis first, and its length."""
-    values, names = [], None
-    size, said_by = axis_size, "axis_size"
+    values, size, said_by = [], axis_size, None
+
+    def name(k):
+        return "axis_size" if k is None else _leaf_name(fun, args, k)
+
     for k, (leaf, axis) in enumerate(zip(leaves, axes)):
         value = payload(leaf)
         if axis is not None:
-            names = names or _leaf_names(fun, args, leaves)
-            value, n = _mapped_first(value, leaf, axis, names[k])
+            value, n = _mapped_first(value, leaf, axis, functools.partial(name, k))
             if size is None:
-                size, said_by = n, names[k]
+                size, said_by = n, k
             elif n != size:
                 raise ValueError(
-                    f"vmap: the mapped axes must have one length: {said_by} gives {size}, axis {axis} of {names[k]} "
-                    f"has {n}"
+                    f"vmap: the mapped axes must have one length: {name(said_by)} gives {size}, axis {axis} of "
+                    f"{name(k)} has {n}"
                 )
         values.append(value)
     if size is None:
@@ -224,22 +227,25 @@ def _mapped_values(fun, args, leaves, axes, axis_size):
     return values, size
 
 
-def _leaf_names(fun, args, leaves):
-    """For each leaf of the arguments, what to call its argument in messages."""
-    names = [tree.argument_name(fun, k) for k, arg in enumerate(args) for _ in tree.leaves(arg)]
-    return names + ["a keyword argument"] * (len(leaves) - len(names))
+def _leaf_name(fun, args, k):
+    """What to call the argument that leaf `k` belongs to in messages."""
+    for position, arg in enumerate(args):
+        k -= len(tree.leaves(arg))
+        if k < 0:
+            return tree.argument_name(fun, position)
+    return "a keyword argument"
 
 
 def _mapped_first(value, leaf, axis, name):
     if not is_array(leaf):
         raise TypeError(
-            f"vmap: {name} is or holds an object of type {type(leaf).__name__}, which has no axis to map over; "
+            f"vmap: {name()} is or holds an object of type {type(leaf).__name__}, which has no axis to map over; "
             "pass None for it in in_axes"
         )
     shape = aval_of(value).shape
     if not -len(shape) <= axis < len(shape):
         raise ValueError(
-            f"vmap: {name} has no axis {axis} to map over, its shape is {shape}; pass None for it in in_axes to "
+            f"vmap: {name()} has no axis {axis} to map over, its shape is {shape}; pass None for it in in_axes to "
             "give the whole of it to every element"
         )
     axis %= len(shape)

@@ -11,6 +11,7 @@ import numpy
 from npx.transforms import tree
 
 from .samples import FIRST, INSTEAD, USUAL, Draw
+from .spellings import SPELLINGS
 
 #: the modules whose functions are called
 MODULES = (
@@ -21,6 +22,9 @@ MODULES = (
     "numpy.polynomial.polynomial",
     "numpy.polynomial.chebyshev",
 )
+
+#: the other families of polynomials, with functions of the same forms
+MORE_POLYNOMIALS = tuple(f"numpy.polynomial.{name}" for name in "hermite hermite_e laguerre legendre polyutils".split())
 
 #: of the values that each call is made with
 SEEDS = (0, 1, 2)
@@ -104,10 +108,10 @@ def quiet():
         yield
 
 
-def public_functions(most=MOST_CALLS):
-    """Every public function, once, with at most so many sample calls."""
+def public_functions(most=MOST_CALLS, modules=MODULES):
+    """Every public function of the modules, once, with at most so many sample calls."""
     found = {}
-    for module in MODULES:
+    for module in modules:
         namespace = importlib.import_module(module)
         for name in sorted(namespace.__all__):
             function = getattr(namespace, name)
@@ -122,6 +126,13 @@ def samples(module, name, function, most):
     usual = USUAL if takes_arrays else ()
     made = (sample(module, name, make) for make in INSTEAD.get(name, FIRST.get(name, ()) + usual))
     return [s for s in made if s is not None][:most]
+
+
+def spellings(function):
+    """The further calls of a public function that NumPy accepts."""
+    module, _, name = function.name.rpartition(".")
+    made = (sample(module, name, make) for make in SPELLINGS.get(name, ()))
+    return [s for s in made if s is not None]
 
 
 def sample(module, name, make):
