@@ -187,3 +187,11 @@ def test_cotangents_of_complex_numbers():
 def test_python_numbers_become_infinite_as_numpys_do(f, expected):
     assert np.grad(f)(0.0) == expected
     assert np.jvp(f, (0.0,), (1.0,))[1] == expected
+
+
+def test_on_a_device():
+    pytest.importorskip("jax")
+    x = np.asarray([1.0, 0.0, -1.0], device="xla")
+    found = np.grad(lambda x: np.where(x > 0, np.log(x), 0).sum())(x)
+    assert "xla" in str(found.device)
+    assert numpy.asarray(found).tolist() == [1.0, 0.0, 0.0]

@@ -131,12 +131,12 @@ def test_elements_stand_for_scalars():
 
 def test_an_op_without_batch_rule_is_looped_over_and_counted():
     def f(x):
-        return np.correlate(x, numpy.ones(2))
+        return np.random.default_rng(0).permutation(4) * x + np.random.permutation(x)
 
     debug.loops.clear()
-    close(np.vmap(f)(A[0]), loop(f, A[0]))
+    assert np.vmap(f)(A[0]).shape == (3, 4)
     ((name, line),) = debug.loops
-    assert name == "correlate" and "test_vmap.py:" in line
+    assert "permutation" in name and "test_vmap.py:" in line
 
 
 def test_buffers_from_outside():

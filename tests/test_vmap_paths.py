@@ -330,8 +330,8 @@ def test_explain():
     assert np.vmap(lambda x: x + 1).explain(X) == "vmap of <lambda>: 11 elements, in one run"
     report = np.vmap(lambda x: math.sin(float(x))).explain(X)
     assert "one call for each element" in report and "float()" in report
-    report = np.vmap(lambda r: np.correlate(r, r)).explain(ROWS)
-    assert "one call for each element" in report and "correlate" in report
+    report = np.vmap(lambda r: np.random.permutation(r)).explain(ROWS)
+    assert "one call for each element" in report and "permutation" in report
 
 
 def test_loops_are_counted_and_refused_in_strict_mode(monkeypatch):
@@ -342,6 +342,6 @@ def test_loops_are_counted_and_refused_in_strict_mode(monkeypatch):
     assert name == "float()" and "test_vmap_paths.py:" in line
     monkeypatch.setitem(os.environ, "NPX_STRICT", "1")
     same(np.vmap(kinked)(X), loop(kinked, X))
-    for f in (lambda x: math.sin(float(x)), lambda x: np.correlate(x * np.ones(2), np.ones(2))):
+    for f in (lambda x: math.sin(float(x)), lambda x: np.random.permutation(x * np.ones(2))):
         with pytest.raises(debug.StrictError, match="each of 11 elements"):
             np.vmap(f)(X)

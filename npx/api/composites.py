@@ -4,7 +4,7 @@ import numpy
 from numpy._core import _multiarray_umath
 
 from npx import numpy_layer, routing
-from npx.api.indexing import where
+from npx.api.indexing import is_mapped, where
 from npx.api.support import FUNCTIONS, array_operand, cast, concrete, edit, python_function, reshaped, stack
 from npx.array.interop import is_subclass
 from npx.array.ndarray import payload, wrap, wrap_scalar
@@ -140,6 +140,9 @@ def piece(y, x, condition, func, args, kwargs):
     Where a transform hides the condition, `func` is applied to all of `x`.
     """
     p = payload(condition)
+    if is_mapped(p):
+        y[condition] = func(x[condition], *args, **kwargs) if callable(func) else func
+        return y
     try:
         condition = wrap(numpy.asarray(p if isinstance(p, HOST) else concrete(p, "a condition of numpy.piecewise")))
     except TypeError:

@@ -1,6 +1,7 @@
 """Taking, choosing and putting elements by position or condition."""
 
 import math
+import operator
 
 import numpy
 
@@ -27,6 +28,7 @@ from npx.dispatch.abstract import Hole, Slice, aval_of
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import ops
 from npx.dispatch.registry import op
+from npx.ops.index_specs import SELECTING
 
 
 @function("where")
@@ -42,8 +44,17 @@ def where(condition, *choices):
 
 @method("nonzero")
 def nonzero(self):
-    """`ndarray.nonzero`: how many places there are depends on the values, so a tracer's are asked for."""
-    return tuple(map(wrap, numpy.nonzero(concrete(payload(self), "numpy.nonzero"))))
+    """`ndarray.nonzero`: how many places there are depends on the values, which `jit` is asked for."""
+    p = payload(self)
+    if not is_mapped(p):
+        return tuple(map(wrap, numpy.nonzero(concrete(p, "numpy.nonzero"))))
+    places = op("nonzero")(p)
+    return tuple(wrap(op("getitem")(places, index=(k, Slice()))) for k in range(self.ndim))
+
+
+def is_mapped(p):
+    """Whether a payload stands for a value of each element of `vmap`."""
+    return isinstance(p, Tracer) and type(p.interpreter) in SELECTING
 
 
 @function("count_nonzero")
@@ -150,10 +161,10 @@ def place(arr, mask, vals):
 @method("compress")
 def compress(self, condition, axis=None, out=None):
     """`ndarray.compress`."""
-    condition = concrete(array_operand(condition), "numpy.compress")
+    condition = as_array(condition)
     if condition.ndim != 1:
         raise ValueError("condition must be a 1-d array")
-    return take(self, numpy.nonzero(condition)[0], axis, out)
+    return take(self, nonzero(condition)[0], axis, out)
 
 
 @method("choose")
@@ -197,6 +208,8 @@ def take_along(p, places, axis):
 @function("bincount")
 def bincount(x, /, weights=None, minlength=0):
     """`numpy.bincount`: the length of the result depends on the values of `x`."""
+    if is_mapped(array_operand(x)):
+        return _bincount_of_mapped(array_operand(x), weights, operator.index(minlength))
     places = concrete(array_operand(x), "numpy.bincount")
     if weights is None:
         return wrap(numpy.bincount(places, minlength=minlength))
@@ -205,6 +218,24 @@ def bincount(x, /, weights=None, minlength=0):
     if tuple(w.shape) != places.shape:
         raise ValueError("The weights and list don't have the same length.")
     return wrap(op("add_at")(numpy.zeros(size), w, places, index=(Hole(0),)))
+
+
+def _bincount_of_mapped(x, weights, minlength):
+    if weights is None:
+        return wrap(op("bincount")(x, minlength=minlength))
+    w = cast(array_operand(weights), numpy.dtype(float))
+    if tuple(w.shape) != tuple(x.shape):
+        raise ValueError("The weights and list don't have the same length.")
+    return wrap(op("bincount")(x, w, minlength=minlength))
+
+
+@function("_monotonicity")
+def monotonicity(x):
+    """1 where numbers do not descend, -1 where they do not ascend, else 0."""
+    x = as_array(x)
+    if not (x[1:] < x[:-1]).any():
+        return 1
+    return 0 if (x[1:] > x[:-1]).any() else -1
 
 
 @function("unravel_index")

@@ -3,7 +3,7 @@
 import numpy
 
 from npx import numpy_layer
-from npx.api.support import as_array, cast, concatenated, concrete, edit, python_function
+from npx.api.support import as_array, cast, concatenated, edit, python_function
 from npx.array.ndarray import payload, wrap
 
 
@@ -13,13 +13,13 @@ def roots(p):
     p = numpy_layer.bind("numpy", "atleast_1d")(as_array(p))
     if p.ndim != 1:
         raise ValueError("Input must be a rank-1 array.")
-    places = numpy.flatnonzero(concrete(payload(p), "numpy.roots"))
-    if not places.size:
+    counts = p != 0
+    if not counts.any():
         return wrap(numpy.array([]))
     if p.dtype.kind not in "fc":
         p = p.astype(float)
-    zeros = p.size - 1 - int(places[-1])
-    found = nonzero_roots(p[int(places[0]) : p.size - zeros])
+    first, zeros = int(counts.argmax()), int(counts[::-1].argmax())
+    found = nonzero_roots(p[first : p.size - zeros])
     if not zeros:
         return found
     at_zero = payload(root_at_zero(p, zeros))

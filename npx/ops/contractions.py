@@ -7,8 +7,8 @@ import string
 import numpy
 
 from npx.dispatch import rules
-from npx.dispatch.abstract import Aval, aval_of, result_dtype
-from npx.dispatch.batching import batch_elementwise, lift_rank
+from npx.dispatch.abstract import Aval, Slice, aval_of, result_dtype
+from npx.dispatch.batching import abstract_element, batch_by_loop, batch_elementwise, lift_rank
 from npx.dispatch.payloads import conj, filled, ops, reshape, swap_last, zeros
 from npx.dispatch.rules import ALL_TYPES, example
 
@@ -342,11 +342,41 @@ def correlate_second(g, a, v_aval, mode):
     return conj(read(lags, slice(None, None, -1)))
 
 
+#: terms that a batch of correlations is summed from, however few elements it has
+FEW_TERMS = 64
+
+
+def batch_correlate(op, size, args, batched, params):
+    """All elements at once: one term for each number of the shorter operand, times the shifted longer one."""
+    abstract_element(op, args, batched, params)  # raises
+    lengths = [aval_of(x).shape[-1] for x in args]
+    start, stop = correlate_bounds(*lengths, params["mode"])
+    short, long = args[0], _columns(conj(args[1]), step=-1)
+    if lengths[1] <= lengths[0]:
+        short, long = long, short
+    n = min(lengths)
+    if n > max(size, FEW_TERMS):
+        return batch_by_loop(op, size, args, batched, params)
+    margin = zeros(Aval((*aval_of(long).shape[:-1], n - 1), aval_of(long).dtype))
+    long = ops.concatenate(margin, long, margin, axis=aval_of(long).ndim - 1)
+    total = None
+    for i in range(n):
+        term = ops.multiply(_columns(short, i, i + 1), _columns(long, start + n - 1 - i, stop + n - 1 - i))
+        total = term if total is None else ops.add(total, term)
+    return total
+
+
+def _columns(x, start=None, stop=None, step=None):
+    """A slice of the last axis."""
+    return ops.getitem(x, index=(*[Slice()] * (aval_of(x).ndim - 1), Slice(start, stop, step)))
+
+
 rules.multilinear(
     "correlate",
     spec=numpy.correlate,
     rule=correlate_rule,
     transpose=(correlate_first, correlate_second),
+    batch=batch_correlate,
     examples=[
         example(*shapes, types=("d", "D", "dD") if mode != "full" else ALL_TYPES, mode=mode)
         for mode in ("valid", "same", "full")

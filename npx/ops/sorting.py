@@ -329,7 +329,7 @@ def _longest_count(args, batched, params):
     x = _with_batch_axis(args, batched)[0]
     if not aval_of(x).shape[-1]:
         return numpy.zeros(aval_of(x).shape[0], numpy.intp)
-    length = ops.add(ops.max(x, axis=(1,), keepdims=False), 1)
+    length = ops.maximum(ops.add(ops.max(x, axis=(1,), keepdims=False), 1), params["minlength"])
     return ops.where(ops.less(ops.min(x, axis=(1,), keepdims=False), 0), -1, length)
 
 

@@ -7,7 +7,7 @@ import functools
 
 from npx.array.ndarray import payload
 from npx.dispatch.abstract import aval_of
-from npx.dispatch.payloads import cast, is_inexact
+from npx.dispatch.payloads import cast, is_inexact, typed
 
 from . import tree
 from .calls import SCALARS, is_array, wrap_as
@@ -78,7 +78,10 @@ class Picked:
 
     def _place(self, n):
         """A position counted from the left, or the name of a keyword argument."""
-        name, given = tree.name_of(self.fun), len(self.args)
+        given = len(self.args)
+        if type(n) is int and 0 <= n < given:
+            return n
+        name = tree.name_of(self.fun)
         if isinstance(n, str):
             if n in self.kwargs:
                 return n
@@ -115,7 +118,7 @@ class Picked:
                     f"{self.transform}: {self.name(k)} is or holds an object of type {type(leaf).__name__}; "
                     f"derivatives are taken with respect to arrays and numbers. {_way_round(leaf)}"
                 )
-            dtype = aval_of(p).dtype
+            dtype = typed(p).dtype
             if not is_inexact(dtype) and not (allow_int and dtype.kind in "biu"):
                 raise TypeError(
                     f"{self.transform}: {self.name(k)} has dtype {dtype}; derivatives are taken with respect to "

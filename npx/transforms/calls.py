@@ -20,12 +20,12 @@ SCALARS = (numpy.generic, bool, int, float, complex)
 
 def stands_for_scalar(leaf):
     """Whether `leaf` is a NumPy or Python scalar, or an array that stands for one."""
-    return isinstance(leaf, SCALARS) or (type(leaf) is ndarray and leaf.scalar)
+    return leaf.scalar if type(leaf) is ndarray else isinstance(leaf, SCALARS)
 
 
 def is_array(leaf):
     """Whether `leaf` is an array or a number, and no other object, such as an array of a subclass (a masked array)."""
-    return isinstance(leaf, (ndarray, *SCALARS, Tracer)) and not is_subclass(leaf)
+    return type(leaf) is ndarray or (isinstance(leaf, (ndarray, *SCALARS, Tracer)) and not is_subclass(leaf))
 
 
 def wrap_kind(value, scalar):

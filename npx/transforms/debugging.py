@@ -14,6 +14,7 @@ from npx.dispatch.payloads import is_inexact
 
 from .forward import ForwardInterpreter
 from .tape import Output, Tape, TapeTracer
+from .values import host_value
 from .watching import numbers, watching
 
 ADVICE = (
@@ -92,7 +93,9 @@ class Watch:
 
     def find(self, payload):
         """A NaN in a payload, or in the values that a tracer stands for, or None."""
-        for value in map(numpy.asarray, numbers(payload)):
+        if payload is None:
+            return None
+        for value in (host_value(v, "debug_gradients") for v in numbers(payload)):
             if is_inexact(value.dtype) and (bad := self.test(value)).any():
                 places = numpy.argwhere(bad)
                 return Found("NaN" if numpy.isnan(value[tuple(places[0])]) else "inf", places)

@@ -6,6 +6,8 @@ must not count. So a walk back that gave a NaN is repeated with cotangents that 
 selection. Where nothing can be looked at, because a graph is recorded, cotangents know it from the start.
 """
 
+import functools
+
 import numpy
 
 from npx.dispatch.abstract import aval_of
@@ -20,6 +22,7 @@ from .watching import numbers
 #: op -> number of the operands that are values; the further ones are indices
 MOVES = dict.fromkeys(("reshape", "transpose", "broadcast_to", "repeat", "diagonal", "copy", "getitem"), 1)
 MOVES.update(concatenate=None, setitem=2, add_at=2)
+ON_HOST = (numpy.ndarray, numpy.generic, int, float, complex)
 SUMS = frozenset(("add", "subtract", "make_complex"))
 
 #: elements from which BLAS takes threads for a dot product, and would wait for them on a busy machine
@@ -108,9 +111,7 @@ def _either(masks, values):
 
 def _finite(value):
     """Whether a factor is known to be finite, so that it leaves zeros alone."""
-    if isinstance(value, (numpy.ndarray, numpy.generic, int, float, complex)):
-        return bool(numpy.isfinite(value).all())
-    return False
+    return isinstance(value, ON_HOST) and bool(numpy.isfinite(value).all())
 
 
 # ------------------------------------------------------------------------------------------------------ the walk back
@@ -119,7 +120,7 @@ def pull_back(seeds, look=None):
     if look is None and not _recording():
         with numpy.errstate(divide="ignore", invalid="ignore"):
             found = backward(seeds)
-            if not any(map(_has_nan, found.values())):
+            if not _have_nan(found.values()):
                 return found
     interpreter = SelectionInterpreter()
     with active(interpreter), numpy.errstate(divide="ignore", invalid="ignore"):
@@ -137,9 +138,16 @@ def _recording():
     return any(i.records for i in levels) and not any(type(i) is SelectionInterpreter for i in levels)
 
 
-def _has_nan(payload):
-    """Whether there is a NaN in a payload, at any of its levels."""
-    return any(map(_holds_nan, numbers(payload)))
+def _have_nan(payloads):
+    """Whether there is a NaN in some payload, at any of its levels."""
+    on_device = []
+    for value in (value for payload in payloads for value in numbers(payload)):
+        if not isinstance(value, ON_HOST):
+            axes = tuple(range(aval_of(value).ndim))
+            on_device.append(ops.any(ops.isnan(value), axis=axes, keepdims=False))
+        elif _holds_nan(value):
+            return True
+    return bool(on_device) and bool(host_value(functools.reduce(ops.logical_or, on_device), "grad"))
 
 
 def _holds_nan(value):

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import operator
 
 import numpy
 
@@ -13,15 +14,16 @@ from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import reshape
 
 from . import tree
+from .arguments import also_decorator, check_callable
 from .batch import BatchInterpreter, BatchTracer, move_axis, take_places
 from .calls import Result, is_array, same_name, wrap_rank
 from .closure import Surroundings
-from .grad import check_callable
 from .outside import Outside, arrays_of
 from .partition import gather, run_paths
 from .ragged import dense
 
 
+@also_decorator
 def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None):
     """Make a function that maps `fun` over an axis of its arguments, computing all elements at once.
 
@@ -66,8 +68,6 @@ def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None):
     array([2., 2.])
     """
     check_callable(fun, "vmap")
-    if isinstance(in_axes, list):
-        in_axes = tuple(in_axes)
     surroundings = []
 
     @same_name(fun, "vmap")
@@ -132,7 +132,7 @@ class Arguments:
 
     def __init__(self, fun, args, kwargs, in_axes, axis_size):
         self.leaves, self.structure = tree.flatten((args, kwargs))
-        self.axes = tree.spread(in_axes, args, "vmap: in_axes") + [0] * (len(tree.leaves(kwargs)) if kwargs else 0)
+        self.axes = _axes(fun, args, in_axes) + [0] * (len(tree.leaves(kwargs)) if kwargs else 0)
         self.values, self.size = _mapped_values(fun, args, self.leaves, self.axes, axis_size)
         self.written = []  # for each run, leaf number -> payload of a mapped argument that was written to
 
@@ -203,8 +203,25 @@ def _joined(fun, runs, out_axes):
     return first.structure.unflatten([wrap(_unmap(runs, column, axis)) for column, axis in zip(columns, places)])
 
 
+def _axes(fun, args, in_axes):
+    """The mapped axis of each leaf of the positional arguments."""
+    if not isinstance(in_axes, (tuple, list)):
+        return tree.spread(in_axes, args, "vmap: in_axes")
+    if len(in_axes) != len(args):
+        raise ValueError(
+            f"vmap: in_axes has {len(in_axes)} entries, {tuple(in_axes)!r}, but {tree.name_of(fun)} was called with "
+            f"{len(args)} positional arguments; give one entry for each"
+        )
+    found = []
+    for k, (entry, arg) in enumerate(zip(in_axes, args)):
+        found += tree.spread(entry, arg, f"vmap: in_axes of {tree.argument_name(fun, k)}")
+    return found
+
+
 def _mapped_values(fun, args, leaves, axes, axis_size):
     """The payloads of the leaves with the mapped axis first, and its length."""
+    if axis_size is not None and (not hasattr(axis_size, "__index__") or operator.index(axis_size) < 0):
+        raise TypeError(f"vmap: axis_size must be the length of the mapped axis, a whole number, got {axis_size!r}")
     values, size, said_by = [], axis_size, None
 
     def name(k):

@@ -2,9 +2,6 @@
 
 import contextvars
 
-import numpy
-
-from npx.dispatch import registry
 from npx.dispatch.interpreter import Tracer
 
 #: the `npx.transforms.debugging.Watch` of `debug_gradients` that is on in this context, or None
@@ -15,11 +12,10 @@ PARTS = ("primal", "tangent", "payload")
 
 
 def numbers(payload):
-    """The host arrays and numbers behind a payload, at all levels; none where they are not known yet."""
-    if isinstance(payload, (numpy.ndarray, numpy.generic, int, float, complex)):
+    """The arrays and numbers, of the host or a device, behind a payload at all levels; none where not known yet."""
+    if not isinstance(payload, Tracer):
         yield payload
-    elif isinstance(payload, Tracer):
-        for part in PARTS:
-            yield from numbers(getattr(payload, part, None))
-    elif payload is not None:
-        yield registry.backend_for(type(payload)).to_host(payload)
+        return
+    for part in PARTS:
+        if (below := getattr(payload, part, None)) is not None:
+            yield from numbers(below)
