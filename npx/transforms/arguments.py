@@ -149,7 +149,7 @@ class Picked:
     def _trees(self, values):
         start = 0
         for structure in self.structures:
-            yield structure.unflatten(values[start : start + structure.num_leaves])
+            yield tree.unflatten(structure, values[start : start + structure.num_leaves])
             start += structure.num_leaves
 
     def tangents(self, given):

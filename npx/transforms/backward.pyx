@@ -14,12 +14,12 @@ import numpy
 from npx.array.basic_index cimport basic_index
 from npx.dispatch.aval cimport Aval
 from npx.dispatch.derivatives cimport VJP
-from npx.dispatch.loops cimport OP_ADD, small_inplace
+from npx.dispatch.loops cimport OP_ADD, SMALL, small_inplace
 from npx.dispatch.op cimport add
 from npx.transforms.tape cimport CallNode, Leaf, Node, Noted, Output
 
-from npx.dispatch.payloads import ops
-from npx.ops.index_specs import is_basic, rebuild
+from npx.dispatch.abstract import Slice
+from npx.ops.index_specs import rebuild
 from npx.ops.indexing import add_at_inplace, setitem_inplace
 
 cnp.import_array()
@@ -32,6 +32,8 @@ cdef extern from "numpy/arrayobject.h":
     bint PyArray_SAMESHAPE(cnp.ndarray, cnp.ndarray)
 
 cdef object numpy_add = numpy.add
+cdef object _Slice = Slice
+cdef type _float64 = numpy.float64
 
 
 def backward(seeds, look=None):
@@ -54,6 +56,26 @@ def backward(seeds, look=None):
     for node, ct in seeds:
         walk.add(node, ct)
     return walk.run()
+
+
+cpdef bint no_nan(dict found) except -1:
+    """Whether the cotangents are known, after a short look, to have no NaN: small arrays and numbers on the host."""
+    cdef object ct
+    cdef cnp.ndarray a
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for ct in found.values():
+        if type(ct) is _float64:
+            total += <double>ct * 0
+            continue
+        if type(ct) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>ct) != cnp.NPY_DOUBLE:
+            return False
+        a = <cnp.ndarray>ct
+        if not cnp.PyArray_ISCARRAY_RO(a) or cnp.PyArray_SIZE(a) > SMALL:
+            return False
+        for i in range(cnp.PyArray_SIZE(a)):
+            total += (<double*>cnp.PyArray_DATA(a))[i] * 0
+    return total == total
 
 
 cdef list order(dict roots):
@@ -179,7 +201,7 @@ cdef class Walk:
         else:
             total = (<object>held).copy()
             self.sums[whole] = total
-        if len(operands) > 1 or not is_basic(index):
+        if len(operands) > 1 or not of_slices(<tuple>index):
             add_at_inplace(total, g, *operands[1:], index=index)
             return True
         places = rebuild(index)
@@ -226,6 +248,15 @@ cdef object add_into(cnp.ndarray total, object ct):
     """``total += ct``."""
     if not (type(ct) is cnp.ndarray and small_inplace(OP_ADD, total, <cnp.ndarray>ct)):
         numpy_add(total, ct, total)
+
+
+cdef bint of_slices(tuple index) noexcept:
+    """Whether an index spec has ints, slices and new axes only."""
+    cdef object entry
+    for entry in index:
+        if not (type(entry) is _Slice or type(entry) is int or entry is None):
+            return False
+    return True
 
 
 cdef bint on_host(list operands, Py_ssize_t first) except -1:

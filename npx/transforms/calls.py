@@ -101,7 +101,7 @@ class Result:
             now = payload(leaf)
             return leaf if now is not value else wrap_as(lower(value), leaf)
 
-        return self.structure.unflatten(map(restore, self.leaves, self.payloads))
+        return tree.unflatten(self.structure, list(map(restore, self.leaves, self.payloads)))
 
 
 def run(interpreter, call, lower):

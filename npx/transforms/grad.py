@@ -155,7 +155,7 @@ def _value_and_grad(transform, fun, argnums, has_aux, holomorphic, allow_int):
         pullback = pullback_of(picked)
         out = _scalar_result(transform, fun, pullback.extra, has_aux, holomorphic)
         cotangents = [None] * len(pullback.outputs)
-        cotangents[0] = numpy.ones((), aval_of(out).dtype)[()]
+        cotangents[0] = aval_of(out).dtype.type(1)
         g = picked.rebuild(pullback.pull(cotangents))
         return pullback.extra.lowered(pullback.tape, pullback.tape.lower), g
 

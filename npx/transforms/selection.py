@@ -15,7 +15,7 @@ from npx.dispatch.interpreter import Interpreter, Tracer, active, stack
 from npx.dispatch.op import Op
 from npx.dispatch.payloads import broadcast_to, ops
 
-from .backward import backward
+from .backward import backward, no_nan
 from .values import differentiable, host_value
 from .watching import numbers
 
@@ -120,7 +120,7 @@ def pull_back(seeds, look=None):
     if look is None and not _recording():
         with numpy.errstate(divide="ignore", invalid="ignore"):
             found = backward(seeds)
-            if not _have_nan(found.values()):
+            if no_nan(found) or not _have_nan(found.values()):
                 return found
     interpreter = SelectionInterpreter()
     with active(interpreter), numpy.errstate(divide="ignore", invalid="ignore"):
@@ -135,7 +135,7 @@ def pull_back(seeds, look=None):
 def _recording():
     """Whether ops are being recorded: there are no values to look at. Within another careful walk there is no need."""
     levels = stack()
-    return any(i.records for i in levels) and not any(type(i) is SelectionInterpreter for i in levels)
+    return bool(levels) and any(i.records for i in levels) and not any(type(i) is SelectionInterpreter for i in levels)
 
 
 def _have_nan(payloads):

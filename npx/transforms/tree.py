@@ -10,6 +10,8 @@ import inspect
 
 import numpy
 
+from npx.array.ndarray import ndarray
+
 #: of `optree`, where classes are registered for npx
 NAMESPACE = "npx"
 
@@ -21,9 +23,22 @@ def _optree():
     return optree
 
 
+@functools.cache
+def leaf_structure():
+    """The structure of a single leaf."""
+    return _optree().tree_structure(0)
+
+
 def flatten(tree):
-    """The leaves of a tree and its structure (``structure.unflatten(leaves)`` builds it again)."""
+    """The leaves of a tree and its structure (`unflatten` builds it again)."""
+    if type(tree) is ndarray or type(tree) is float:  # the most frequent ones
+        return [tree], leaf_structure()
     return _optree().tree_flatten(tree, namespace=NAMESPACE)
+
+
+def unflatten(structure, leaves):
+    """The tree of a structure with these leaves, a list."""
+    return leaves[0] if structure is leaf_structure() else structure.unflatten(leaves)
 
 
 def leaves(tree):
