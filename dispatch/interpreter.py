@@ -5,7 +5,6 @@ that know their interpreter. An op that meets tracers hands itself to the interp
 which may in turn call ops on values of lower levels.
 """
 
-import contextlib
 import itertools
 import math
 import threading
@@ -73,9 +72,8 @@ class Interpreter(InterpreterCore):
         )
 
 
-@contextlib.contextmanager
-def active(interpreter, settle=None):
-    """Install `interpreter` on top of this thread's stack.
+class active:
+    """A context that installs `interpreter` on top of this thread's stack.
 
     Parameters
     ----------
@@ -83,23 +81,31 @@ def active(interpreter, settle=None):
     settle : callable, optional
         Called without arguments when it has left the stack: takes its tracers out of the arrays that hold them.
     """
-    levels = stack()
-    interpreter.level = levels[-1].level + 2 if levels else 1  # those in between are for its own use
-    interpreter.birth = next(_births)
-    interpreter.alive, interpreter.levels = True, levels
-    interpreter.lifted, interpreter.replaced = [], {}
-    levels.append(interpreter)
-    unsettled.add(interpreter)
-    _changed(interpreter.captures, 1, interpreter.birth)
-    try:
-        yield interpreter
-    finally:
-        levels.remove(interpreter)
+
+    __slots__ = ("interpreter", "settle", "levels")
+
+    def __init__(self, interpreter, settle=None):
+        self.interpreter, self.settle = interpreter, settle
+
+    def __enter__(self):
+        interpreter, levels = self.interpreter, stack()
+        interpreter.level = levels[-1].level + 2 if levels else 1  # those in between are for its own use
+        interpreter.birth = next(_births)
+        interpreter.alive, interpreter.levels, self.levels = True, levels, levels
+        interpreter.lifted, interpreter.replaced = [], {}
+        levels.append(interpreter)
+        unsettled.add(interpreter)
+        _changed(interpreter.captures, 1, interpreter.birth)
+        return interpreter
+
+    def __exit__(self, *_):
+        interpreter = self.interpreter
+        self.levels.remove(interpreter)
         interpreter.alive = False
         _changed(-interpreter.captures, 0)
         try:
-            if settle is not None:
-                settle()
+            if self.settle is not None:
+                self.settle()
         finally:
             interpreter.levels = None
             unsettled.discard(interpreter)

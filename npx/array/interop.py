@@ -1,5 +1,6 @@
 """How npx arrays meet NumPy, DLPack, pickle and other libraries."""
 
+import functools
 import importlib
 import sys
 
@@ -101,9 +102,15 @@ def host_value(x, kind):
     return to_numpy(x)
 
 
+@functools.cache
+def _ufuncs():
+    """The module of the public ufuncs, which itself needs the array class."""
+    return importlib.import_module("npx.array.ufunc")
+
+
 def array_ufunc(self, ufunc, method, *inputs, **kwargs):
     """A NumPy ufunc was called with an npx array: the npx ufunc of that name answers."""
-    ours = importlib.import_module("npx.array.ufunc")
+    ours = _ufuncs()
     if hasattr(ufunc, "nin") and not isinstance(ufunc, (numpy.ufunc, ours.ufunc)):
         return _call_foreign_ufunc(ufunc, method, inputs, kwargs)
     return ours.array_ufunc(self, ufunc, method, *inputs, **kwargs)

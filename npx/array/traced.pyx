@@ -3,6 +3,7 @@
 cimport numpy as cnp
 from npx.array cimport ndarray as core
 from npx.array.ndarray cimport captures, ndarray, read, wrap_scalar
+from npx.array.specs cimport Spec, fill
 from npx.dispatch.loops cimport OP_MATMUL, OP_POWER
 from npx.dispatch.op cimport Op
 from npx.dispatch.tracing cimport TracerCore
@@ -112,6 +113,17 @@ cdef object known(tuple shape, object k):
     return found
 
 
+cdef Op _reader = None
+
+
+cdef Op reader():
+    """The op that reads a part of an array."""
+    global _reader
+    if _reader is None:
+        _reader = registry.op("getitem")
+    return _reader
+
+
 cdef object getitem(ndarray x, object k):
     """``x[k]`` of a tracer with a basic index."""
     cdef object p = x.current(), found, shape
@@ -123,7 +135,7 @@ cdef object getitem(ndarray x, object k):
         return NotImplemented
     params, one = found
     if one:
-        return wrap_scalar((<Op>registry.op("getitem")).call((p,), params))
+        return wrap_scalar(reader().call((p,), params))
     return view_of(x, "getitem", params)
 
 
@@ -134,8 +146,9 @@ cdef object view_of(ndarray x, str name, dict params):
     while root.base_ is not None:
         root = root.base_
     v = ndarray.__new__(ndarray)
-    v.birth, v.base_, v.view_, v.standard = root.birth, x, ViewSpec(name, params), x.standard
-    v.data_ = v.view_.read(read(x)) if name != "getitem" else (<Op>registry.op(name)).call((read(x),), params)
+    v.birth, v.base_, v.standard = root.birth, x, x.standard
+    v.view_ = fill(Spec.__new__(ViewSpec), name, params, ())
+    v.data_ = v.view_.read(read(x)) if name != "getitem" else reader().call((read(x),), params)
     v.version = root.version
     return v
 

@@ -12,7 +12,12 @@ from npx.array.calling cimport (
     OFFSET, Call, PyObject_Vectorcall, PyVectorcall_NARGS, finish, make_callable, place, prepare, release,
     vectorcallfunc,
 )
-from npx.array.ndarray cimport ndarray, on_host, payload, wrap
+from npx.array cimport ndarray as core
+from npx.array.ndarray cimport ndarray, on_host, payload, wrap, wrap_scalar
+from npx.array.traced cimport operand
+from npx.dispatch.aval cimport aval_of
+from npx.dispatch.op cimport Op
+from npx.dispatch.tracing cimport TracerCore
 from npx.dispatch.loops cimport (
     binary_place, small_binary, small_binary_scalar, small_reduce, small_unary, unary_place,
 )
@@ -41,11 +46,15 @@ cdef extern from "Python.h":
 cdef dict OUT_PLACES = {"reduce": 3, "accumulate": 3, "reduceat": 4, "at": 0, "outer": -1}
 
 
+cdef object traced_module():
+    """Calls where a tracer or device array takes part; imported when something is first traced: it needs this module."""
+    return importlib.import_module("npx.array.ufunc_traced")
+
+
 cdef object traced(str method):
     """The function that does the work of a method, or of a call, where a tracer or device array takes part."""
-    # imported when something is first traced: it needs this module
     if method is None:
-        return importlib.import_module("npx.array.ufunc_traced").call
+        return traced_module().call
     return getattr(importlib.import_module("npx.array.ufunc_methods"), method)
 
 
@@ -64,6 +73,8 @@ cdef class ufunc:
     cdef int small              # its place in the table of direct loops, or -1
     cdef int nin
     cdef int operands           # nin, or 0 where there is no fast path
+    cdef Op op                  # for tracers; looked up when first needed
+    cdef bint has_op
     cdef vectorcallfunc vectorcall
     cdef dict __dict__
 
@@ -72,7 +83,7 @@ cdef class ufunc:
         vars(self).update(getattr(numpy_ufunc, "__dict__", ()))
         self.nin = numpy_ufunc.nin
         self.operands = self.nin if self.nin <= 2 and numpy_ufunc.nout == 1 else 0
-        self.small = -1
+        self.small, self.has_op = -1, numpy_ufunc.signature is None
         if getattr(numpy, numpy_ufunc.__name__, None) is numpy_ufunc:  # others may bear the name of one of NumPy's
             find = unary_place if self.operands == 1 else binary_place
             self.small = find(numpy_ufunc.__name__)
@@ -116,6 +127,27 @@ cdef class ufunc:
         if r is None:
             r = pool.call_two(self.numpy, p, q)
         return wrap_host(r)
+
+    cdef object traced(self, object x, object y):
+        """The result for one or two tracers, arrays of numbers and numbers, else None."""
+        cdef object p = operand(x), q
+        if p is NotImplemented or not self.has_op:
+            return None
+        if self.op is None:
+            self.op = traced_module().op_of(self.numpy)
+            self.has_op = self.op is not None
+            if not self.has_op:
+                return None
+        if self.nin == 1:
+            if isinstance(p, TracerCore) and p.aval.weak is None:
+                return wrap_scalar(self.op.call((p,), {}))
+            return None
+        q = operand(y)
+        if q is NotImplemented or not (isinstance(p, TracerCore) or isinstance(q, TracerCore)):
+            return None
+        if aval_of(p).weak is not None and aval_of(q).weak is not None:  # NumPy's ufuncs make arrays of Python's numbers
+            return None
+        return wrap_scalar(self.op.call((p, q), {}))
 
     def reduce(self, /, *args, **kwargs):
         """Reduce `array`'s dimensions along `axis`; see `numpy.ufunc.reduce`."""
@@ -222,6 +254,8 @@ cdef PyObject* call(PyObject* function, PyObject* const* args, size_t flags, PyO
             r = self.unary(<object>args[0])
         elif n == 2 == self.operands:
             r = self.binary(<object>args[0], <object>args[1])
+        if r is None and core._transforming and n == self.operands:
+            r = self.traced(<object>args[0], <object>args[1] if n == 2 else None)
     if r is None:
         r = call_plain(self, args, n, names)
         if r is NotImplemented:
@@ -431,5 +465,5 @@ def array_ufunc(self, called, method, *inputs, **kwargs):
 
 def stack_traced(payloads):
     """One payload from a list of payloads of one shape, tracers or device arrays among them."""
-    return importlib.import_module("npx.array.ufunc_traced").stack(payloads)
+    return traced_module().stack(payloads)
 

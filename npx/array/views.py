@@ -14,6 +14,7 @@ import numpy
 from npx.array.memory import protect_memory
 from npx.array.ndarray import capturing, forget_other_threads, ndarray
 from npx.array.reuse import offer, withdraw
+from npx.array.specs import Spec
 from npx.dispatch.abstract import Hole, Slice
 from npx.dispatch.interpreter import Tracer, stack, unsettled
 from npx.dispatch.registry import backend_for, op
@@ -22,7 +23,7 @@ from npx.dispatch.registry import backend_for, op
 REARRANGING = ("getitem", "transpose", "reshape", "diagonal", "broadcast_to")
 
 
-class ViewSpec:
+class ViewSpec(Spec):
     """One step from a base to a view: the op that reads it. Its counterpart for writes is in the view table of the ops.
 
     Parameters
@@ -40,10 +41,7 @@ class ViewSpec:
         Whether NumPy's view may be written to.
     """
 
-    __slots__ = ("name", "params", "arrays", "writeable")
-
-    def __init__(self, name, params, arrays=()):
-        self.name, self.params, self.arrays, self.writeable = name, params, arrays, name != "broadcast_to"
+    __slots__ = ()
 
     def read(self, base):
         """The view's payload, given the base's."""

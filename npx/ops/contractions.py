@@ -60,8 +60,21 @@ def is_number(x):
     return aval_of(x).dtype.kind in "iufc"
 
 
+#: elements up to which the call costs more than the product
+SMALL = 4096
+
+
+def is_small(x):
+    """Whether a payload is a small host array of one or two axes."""
+    return type(x) is numpy.ndarray and x.ndim <= 2 and x.size <= SMALL
+
+
 def matmul_left(g, x_aval, y):
     """The cotangent of x in ``x @ y``."""
+    if x_aval.ndim <= 2 and is_small(y) and is_small(g):
+        if y.ndim == 1:
+            return numpy.multiply.outer(g, y)
+        return y.dot(g) if x_aval.ndim == 1 else g.dot(y.T)
     if aval_of(y).ndim == 1:
         y, g = column(y), column(g)
     return (row(g) if x_aval.ndim == 1 else g) @ swap_last(y)
@@ -69,6 +82,11 @@ def matmul_left(g, x_aval, y):
 
 def matmul_right(g, x, y_aval):
     """The cotangent of y in ``x @ y``."""
+    if y_aval.ndim <= 2 and is_small(x) and is_small(g):
+        if x.ndim == 1:
+            return numpy.multiply.outer(x, g)
+        if x.ndim == g.ndim or y_aval.ndim == 1:
+            return x.T.dot(g)
     g = column(g) if y_aval.ndim == 1 else g
     if aval_of(x).ndim == 1:
         x, g = row(x), row(g)

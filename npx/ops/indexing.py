@@ -10,6 +10,7 @@ from npx.dispatch.payloads import OFFERED, ops, reshape, zeros
 from npx.dispatch.rules import NUMBERS, example, linear
 
 from .index_specs import FULL, canonical_index, is_basic, layout, rebuild
+from .reading import getitem as getitem_on_host
 
 __all__ = ["add_at_inplace", "along", "canonical_index", "is_basic", "layout", "read", "rebuild", "setitem_inplace"]
 
@@ -36,17 +37,6 @@ def along(indices, axis):
 
 
 # --------------------------------------------------------------------------------------------------- host functions
-
-#: an array this many times as large as a view of it is not kept alive by the view
-MUCH_LARGER = 8
-
-
-def _getitem(x, *arrays, index):
-    """``x[index]``; a small part of an array as a copy: a tape that keeps it is not to keep the whole."""
-    if not isinstance(x, (numpy.ndarray, numpy.generic)):
-        x = numpy.asarray(x)
-    r = x[rebuild(index, arrays)]
-    return r.copy() if type(r) is numpy.ndarray and not arrays and r.size * MUCH_LARGER < x.size else r
 
 
 def _setitem(x, v, *arrays, index):
@@ -293,7 +283,7 @@ getitem = linear(
     "getitem",
     kind="indexing",
     nin=-1,
-    spec=_getitem,
+    spec=getitem_on_host,
     rule=_getitem_rule,
     transpose=(_getitem_transpose, None),
     batch=_batch_getitem,

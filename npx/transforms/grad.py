@@ -1,7 +1,5 @@
 """Reverse mode: `grad`, `value_and_grad`, `vjp`."""
 
-import numpy
-
 from npx.dispatch.abstract import aval_of
 from npx.dispatch.payloads import cast, is_inexact
 
@@ -120,7 +118,7 @@ def value_and_grad(fun, argnums=0, has_aux=False, holomorphic=False, allow_int=F
     >>> g
     array([2., 4., 6.])
     """
-    return _value_and_grad("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int)
+    return _derived("value_and_grad", fun, argnums, has_aux, holomorphic, allow_int, _both)
 
 
 @also_decorator
@@ -135,17 +133,23 @@ def grad(fun, argnums=0, has_aux=False, holomorphic=False, allow_int=False):
     >>> np.grad(np.sin)(0.0)
     np.float64(1.0)
     """
-    both = _value_and_grad("grad", fun, argnums, has_aux, holomorphic, allow_int)
-
-    @same_name(fun, "grad")
-    def gradient(*args, **kwargs):
-        value, g = both(*args, **kwargs)
-        return (g, value[1]) if has_aux else g
-
-    return gradient
+    return _derived("grad", fun, argnums, has_aux, holomorphic, allow_int, _gradient_and_aux if has_aux else _gradient)
 
 
-def _value_and_grad(transform, fun, argnums, has_aux, holomorphic, allow_int):
+def _gradient(_, g):
+    return g
+
+
+def _gradient_and_aux(pullback, g):
+    return g, _both(pullback, g)[0][1]
+
+
+def _both(pullback, g):
+    return pullback.extra.lowered(pullback.tape, pullback.tape.lower), g
+
+
+def _derived(transform, fun, argnums, has_aux, holomorphic, allow_int, chosen):
+    """The transformed function; it returns ``chosen(pullback, gradient)``."""
     check_callable(fun, transform)
 
     @same_name(fun, transform)
@@ -157,7 +161,7 @@ def _value_and_grad(transform, fun, argnums, has_aux, holomorphic, allow_int):
         cotangents = [None] * len(pullback.outputs)
         cotangents[0] = aval_of(out).dtype.type(1)
         g = picked.rebuild(pullback.pull(cotangents))
-        return pullback.extra.lowered(pullback.tape, pullback.tape.lower), g
+        return chosen(pullback, g)
 
     return transformed
 
