@@ -165,6 +165,7 @@ def test_roots_at_zero(zeros):
     assert slope == -0.5 if zeros == 1 else not numpy.isfinite(slope)
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 @pytest.mark.parametrize("transform", [lambda f, x: np.grad(f)(x), lambda f, x: np.jvp(f, (x,), (x,))])
 @pytest.mark.parametrize(
     ("function", "words"),
