@@ -92,7 +92,7 @@ def row(op, backends):
         "operands": "any" if op.nin < 0 else str(op.nin),
         "results": str(op.nout),
         "derivative": derivative(op),
-        "vmap": BATCH.get(op.batch, "own rule"),
+        "vmap": "own rule" if op.name in batching.SHAPED else BATCH.get(op.batch, "own rule"),
         "host": "small loops" if op.name in SMALL_LOOPS else "NumPy",
         "compiled": compiled(op),
         **{backend.name: implementation(op, backend) for backend in backends},

@@ -33,8 +33,9 @@ The rules behind npx's columns:
 - **Steps** (`sign`, `floor`, `heaviside`) have the derivative 0 everywhere.
 - **A power with exponent 0** is the constant 1, and `0**y` the constant 0: derivatives 0.
 - **Infinite derivatives stay infinite**: `sqrt` at 0 gives `inf` where it counts.
-- **Eigenvectors of a repeated eigenvalue**, and singular vectors, can be chosen in many ways. What does not depend on the
-  choice has its derivative; what does has none, and gives infinities or NaN. `det` of a singular matrix gives NaN.
+- **Eigenvectors of a repeated eigenvalue**, and singular vectors, can be chosen in many ways. What depends on them has
+  no derivative, which gives infinities or NaN; what depends on the values alone has one.
+- **A singular matrix**: `det` has its derivative, and no second one; `inv` and `slogdet` have none, and give NaN.
 
 """
 

@@ -32,7 +32,8 @@ On the host every function is there, with NumPy's own values. What differs from 
   them; *Python*, it is not compiled.
 - **derivative**: *yes*, in reverse and forward mode, compared with finite differences; *zero*, nothing in the result is
   differentiable; *no*.
-- **vmap**: *yes*, one call for a whole batch; *no*, with the reason, which is an error.
+- **vmap**: *yes*, one call for a whole batch; *split*, one for each group of elements for which Python decides alike;
+  *loop*, one for each element, which is counted and reported; *no*, with the reason, which is an error.
 - **XLA**: *yes*, on the device; *host*, a part of the work is done on the host, which is counted and reported.
 - **CuPy**: the same, read off the ops that the calls need and those that the backend has. It was not run on a GPU.
 
@@ -41,7 +42,7 @@ An empty cell: the sample calls say nothing, because nothing in them can be diff
 
 JIT = {tracing.RIGHT: "yes", tracing.SPLIT: "split", tracing.PYTHON: "Python"}
 DERIVATIVE = {tracing.RIGHT: "yes", tracing.NOT_APPLICABLE: "zero"}
-VMAP = {tracing.RIGHT: "yes", tracing.NOT_APPLICABLE: ""}
+VMAP = {tracing.RIGHT: "yes", tracing.SPLIT: "split", tracing.PYTHON: "loop", tracing.NOT_APPLICABLE: ""}
 XLA = {tracing.RIGHT: "yes", tracing.TRIP: "host"}
 
 #: how an error says what is missing; the rest of its text is for the user at hand
@@ -138,7 +139,7 @@ def counts(rows):
     compiled = sum(r["jit"] in ("yes", "split") for r in rows)
     derived = sum(r["derivative"] == "yes" for r in rows)
     discrete = sum(r["derivative"] == "zero" for r in rows)
-    batched = sum(r["vmap"] == "yes" for r in rows)
+    batched = sum(r["vmap"] in ("yes", "split") for r in rows)
     on_device = sum(r["XLA"] == "yes" for r in rows)
     return (
         f"Of {total} functions that compute with arrays, jit compiles {compiled}, {derived} have a derivative and "

@@ -31,6 +31,9 @@ REASONS = {
         get_include get_printoptions getbufsize geterr geterrcall info printoptions set_printoptions setbufsize seterr
         seterrcall show_config show_runtime test linalg.test fft.test polynomial.test
     """,
+    "counts jump where numbers become equal; count np.stop_gradient(x), or ask np.unique for the values alone": """
+        unique_all unique_counts
+    """,
     "it takes dates": """
         busday_count busday_offset datetime_as_string datetime_data is_busday isnat
     """,

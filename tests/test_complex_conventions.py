@@ -113,7 +113,7 @@ def assert_close(got, want):
         numpy.testing.assert_allclose(numpy.asarray(a), numpy.asarray(b), rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("name", "nin"), ufuncs())
+@pytest.mark.parametrize(("name", "nin"), list(ufuncs()))
 def test_ufuncs(name, nin):
     assert_as_jax(lambda np, *xs: getattr(np, name)(*xs), (Z, W)[:nin])
 

@@ -76,3 +76,19 @@ def test_compiled_is_eager(function):
 def test_gradient_of_compiled():
     memory[:] = 3.0
     assert np.grad(np.jit(lambda x: (np.array(memory) * np.asarray(memory) * x).sum()))(1.0) == 36.0
+
+
+FACTOR = 2.0
+
+
+@pytest.mark.parametrize(
+    ("transform", "argument"),
+    [(np.grad, 1.0), (np.vmap, numpy.ones(1)), (np.checkpoint, 1.0)],
+    ids="grad vmap checkpoint".split(),
+)
+def test_globals_of_a_function_that_was_transformed_before(monkeypatch, transform, argument):
+    """`jit` notices that they change, though it is given the function that a transform made."""
+    compiled = np.jit(transform(lambda x: x * FACTOR))
+    assert compiled(argument) == 2
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    assert compiled(argument) == 3

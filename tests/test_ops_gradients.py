@@ -188,7 +188,7 @@ def method_calls():
                 yield pytest.param(ours, method, id=f"{f.__name__}-{method.__name__}")
 
 
-@pytest.mark.parametrize(("ufunc", "method"), method_calls())
+@pytest.mark.parametrize(("ufunc", "method"), list(method_calls()))
 def test_methods_of_ufuncs(ufunc, method):
     why = why_none(ufunc.__name__) or why_none(f"{ufunc.__name__}.{OPS_OF.get(method)}")
     at = next(x for x in (X, 1 / (1 + X), 5 + X) if numpy.isfinite(method(ufunc.numpy, x)).all())

@@ -195,3 +195,18 @@ def test_on_a_device():
     found = np.grad(lambda x: np.where(x > 0, np.log(x), 0).sum())(x)
     assert "xla" in str(found.device)
     assert numpy.asarray(found).tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", "efdgFDG")
+@pytest.mark.parametrize("n", [0, 1, 7, 5000])
+def test_the_look_for_nan(dtype, n):
+    from npx.transforms.nan import holds_nan
+
+    clean = numpy.full(n, numpy.inf, dtype)
+    assert not holds_nan(clean) and not holds_nan(numpy.ones((n, 2), dtype)[:, 0])
+    for place in {0, n // 2, n - 1} if n else ():
+        for bad in (numpy.nan, complex(1, numpy.nan)) if clean.dtype.kind == "c" else (numpy.nan,):
+            x = clean.copy()
+            x[place] = bad
+            assert holds_nan(x) and holds_nan(x.reshape(1, -1).T) and holds_nan(x[place])
+            assert holds_nan(x.astype(x.dtype.newbyteorder()))

@@ -6,7 +6,7 @@ from conformance.tracing import ERROR, RIGHT, SPLIT, USUAL, WRONG, Mismatch, com
 
 #: transform -> functions whose sample calls all give NumPy's values: a few less than when this was last raised, for an
 #: older NumPy has fewer functions
-FLOORS = {"jit": 340, "grad": 255, "jvp": 255, "vmap": 270}
+FLOORS = {"jit": 340, "grad": 255, "jvp": 255, "vmap": 360}
 #: of those under jit, the functions that became one compiled graph
 WHOLE = 265
 
@@ -18,6 +18,9 @@ def test_no_wrong_value(transform):
     assert not [o for o in found if o.verdict == WRONG]
     by_function = list(verdicts(outcomes, transform).values())
     assert sum(verdict in (RIGHT, SPLIT) for verdict in by_function) >= FLOORS[transform]
+    if transform == "vmap":
+        errors = {o.call.partition("(")[0] for o in found if o.verdict == ERROR}
+        assert errors <= {"numpy.asmatrix"}, "what runs for one element must run for several"
     if transform == "jit":
         assert not [o for o in found if o.verdict == ERROR], "what runs eagerly must run compiled"
         assert by_function.count(RIGHT) >= WHOLE

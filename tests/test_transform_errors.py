@@ -62,6 +62,12 @@ CASES = {
     "an array": (lambda: np.grad(lambda x: x * 2)(X), TypeError, ["scalar", "(3,)", "sum", "jacrev"]),
     "nothing": (lambda: np.grad(nothing)(X), TypeError, ["nothing returned None", "return"]),
     "a string returned": (lambda: np.grad(lambda x: "text")(X), TypeError, ["arrays", "str"]),
+    "value and gradient of an array": (
+        lambda: np.value_and_grad(lambda x: x)(X),
+        TypeError,
+        ["value_and_grad", "(3,)"],
+    ),
+    "a list of numbers": (lambda: np.grad(lambda x: sum(x))([1.0, 2]), TypeError, ["argument 'x'", "int64"]),
     "a list returned": (lambda: np.grad(lambda x: [x.sum()])(X), TypeError, ["scalar", "list", "has_aux"]),
     "a dict returned": (lambda: np.grad(lambda x: {"loss": x.sum()})(X), TypeError, ["scalar", "dict"]),
     "an empty tuple returned": (lambda: np.grad(lambda x: ())(X), TypeError, ["scalar", "tuple"]),

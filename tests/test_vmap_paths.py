@@ -345,3 +345,22 @@ def test_loops_are_counted_and_refused_in_strict_mode(monkeypatch):
     for f in (lambda x: math.sin(float(x)), lambda x: np.random.permutation(x * np.ones(2))):
         with pytest.raises(debug.StrictError, match="each of 11 elements"):
             np.vmap(f)(X)
+
+
+# ------------------------------------------------------------------------------- what a transformed function reads
+scale = np.ones(1)
+
+
+@pytest.mark.parametrize("transform", [np.jit, np.grad, np.checkpoint, np.vmap], ids=lambda t: t.__name__)
+def test_arrays_that_a_transformed_function_writes_to(transform):
+    """They are found through the transform, and put back before the function runs again."""
+
+    def f(x):
+        scale[0] += 1
+        return (x if x > 0 else -x) * scale[0]
+
+    args = X[:, None] if transform is np.vmap else X
+    scale[0] = 1
+    found = numpy.asarray(np.vmap(transform(f))(args)).reshape(-1)
+    same(found, numpy.where(X > 0, 2.0, -2.0) if transform is np.grad else 2 * abs(X))
+    assert scale[0] == 2

@@ -11,6 +11,7 @@ from npx.array.ndarray import payload, wrap, wrap_scalar
 from npx.dispatch.abstract import aval_of
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import ops
+from npx.no_derivative import why_none
 
 HOST = (numpy.ndarray, numpy.generic, bool, int, float, complex)
 
@@ -171,6 +172,23 @@ def unique_hash(array, *args, **kwargs):
         return routing.through_host(_multiarray_umath._unique_hash, (array, *args), kwargs)
     return NotImplemented
 
+
+def counts_of(values, is_first):
+    """How often each value comes, where the first of each is marked among the sorted `values`.
+
+    Raises
+    ------
+    TypeError
+        The values are being differentiated.
+    """
+    p = payload(values)
+    if isinstance(p, Tracer) and p.interpreter.differentiates:
+        raise TypeError(f"numpy.unique with counts, traced by {p.interpreter.name}: {why_none('unique_counts')}")
+    places = numpy_layer.bind("numpy", "nonzero")(is_first)
+    return numpy_layer.bind("numpy", "diff")(numpy_layer.bind("numpy", "append")(places[0], is_first.size))
+
+
+edit("numpy.lib._arraysetops_impl", "if return_counts", "ret += ({}(aux, mask),) if return_counts else ()", counts_of)
 
 if hasattr(_multiarray_umath, "_unique_hash"):  # since NumPy 2.3
     FUNCTIONS[_multiarray_umath._unique_hash] = unique_hash

@@ -132,11 +132,57 @@ routine(
     jvp=_solve_jvp("solve1", "matvec"),
 )
 
+
+def cofactors(x):
+    """The derivative of the determinant of each matrix: ``det(x) * inv(x).T``, also where there is no inverse."""
+    with numpy.errstate(all="ignore"):
+        det = _umath_linalg.det(x)
+        result = det[..., None, None] * _umath_linalg.inv(x).swapaxes(-1, -2)
+    singular = det == 0
+    if singular.any():
+        result[singular] = _singular_cofactors(x[singular])
+    return result
+
+
+def _singular_cofactors(x):
+    """By the singular values, each of which leaves the product of the others."""
+    u, s, vh = numpy.linalg.svd(x)
+    others = numpy.where(numpy.eye(s.shape[-1], dtype=bool), 1, s[:, None, :]).prod(-1)
+    scale = numpy.linalg.det(u) * numpy.linalg.det(vh)
+    return ((u.conj() * (scale[:, None] * others)[:, None, :]) @ vh.conj()).astype(x.dtype)
+
+
+def _cofactors_vjp(g, ans, x):
+    """Where there is an inverse; else it is NaN."""
+    det = scalar(ops.det(x))
+    along = ops.sum(g * ans, axis=(aval_of(x).ndim - 2, aval_of(x).ndim - 1), dtype=aval_of(x).dtype, keepdims=True)
+    return (along * ans - ans @ swap_last(g) @ ans) / det
+
+
+primitive(
+    "cofactors",
+    kind="linalg",
+    nin=1,
+    spec=cofactors,
+    rule=lambda avals, params: avals[0],
+    batch=lambda op, size, args, batched, params: op(*args),
+    expand=lambda x: scalar(ops.det(x)) * swap_last(ops.inv(x)),
+    examples=lambda: square_examples(general),
+    vjp=(_cofactors_vjp,),
+)
+
+
+def _det_jvp(tangents, ans, args, params):
+    (x,), (t,) = args, tangents
+    axes = (aval_of(x).ndim - 2, aval_of(x).ndim - 1)
+    return ops.sum(ops.cofactors(x) * t, axis=axes, dtype=aval_of(x).dtype, keepdims=False)
+
+
 routine(
     "det",
     lambda: square_examples(general),
-    vjp=(lambda g, ans, x: scalar(g * ans) * swap_last(ops.inv(x)),),
-    jvp=lambda tangents, ans, args, params: ans * trace(ops.solve(args[0], tangents[0])),
+    vjp=(lambda g, _ans, x: scalar(g) * ops.cofactors(x),),
+    jvp=_det_jvp,
 )
 
 

@@ -14,7 +14,7 @@ import numpy
 from npx.array.basic_index cimport basic_index
 from npx.dispatch.aval cimport Aval
 from npx.dispatch.derivatives cimport VJP
-from npx.dispatch.loops cimport OP_ADD, SMALL, small_inplace
+from npx.dispatch.loops cimport OP_ADD, small_inplace
 from npx.dispatch.op cimport add
 from npx.transforms.tape cimport CallNode, Leaf, Node, Noted, Output
 
@@ -33,7 +33,6 @@ cdef extern from "numpy/arrayobject.h":
 
 cdef object numpy_add = numpy.add
 cdef object _Slice = Slice
-cdef type _float64 = numpy.float64
 
 
 def backward(seeds, look=None):
@@ -56,26 +55,6 @@ def backward(seeds, look=None):
     for node, ct in seeds:
         walk.add(node, ct)
     return walk.run()
-
-
-cpdef bint no_nan(dict found) except -1:
-    """Whether the cotangents are known, after a short look, to have no NaN: small arrays and numbers on the host."""
-    cdef object ct
-    cdef cnp.ndarray a
-    cdef Py_ssize_t i
-    cdef double total = 0
-    for ct in found.values():
-        if type(ct) is _float64:
-            total += <double>ct * 0
-            continue
-        if type(ct) is not cnp.ndarray or cnp.PyArray_TYPE(<cnp.ndarray>ct) != cnp.NPY_DOUBLE:
-            return False
-        a = <cnp.ndarray>ct
-        if not cnp.PyArray_ISCARRAY_RO(a) or cnp.PyArray_SIZE(a) > SMALL:
-            return False
-        for i in range(cnp.PyArray_SIZE(a)):
-            total += (<double*>cnp.PyArray_DATA(a))[i] * 0
-    return total == total
 
 
 cdef list order(dict roots):

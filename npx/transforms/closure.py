@@ -39,14 +39,20 @@ class Surroundings:
             self.objects.append(fun.__self__)
             fun = fun.__func__
         elif not isinstance(fun, types.FunctionType):
+            if hasattr(fun, "__wrapped__"):
+                self._visit(fun.__wrapped__, depth)
             call = getattr(type(fun), "__call__", None)  # noqa: B004 (the function itself is wanted)
             if not isinstance(call, types.FunctionType):
                 return
             self.objects.append(fun)
             fun = call
-        if fun in self._seen or is_own_file(fun.__code__.co_filename):
+        if fun in self._seen:
             return
         self._seen.add(fun)
+        if is_own_file(fun.__code__.co_filename):
+            if hasattr(fun, "__wrapped__"):  # a transformed function reads what that of the user does
+                self._visit(fun.__wrapped__, depth)
+            return
         for cell in fun.__closure__ or ():
             self.cells.append(cell)
             self._visit_value(_contents(cell), depth)

@@ -60,14 +60,14 @@ class Pullback:
         return zeros_beside(value) if ct is None else own(cast(ct, x.dtype), taken)
 
 
-def pullback_of(picked, keep=False):
-    """The function of `picked` run on a tape; its `Result` is the pullback's `extra`."""
+def pullback_of(picked, keep=False, values=None, tape=None):
+    """The function of `picked` run on a tape, on other `values` if given; its `Result` is the pullback's `extra`."""
 
     def call(inputs):
         result = Result(picked.call(inputs))
         return result.payloads, result
 
-    return Pullback(picked.payloads, call, keep)
+    return Pullback(picked.payloads if values is None else values, call, keep, tape)
 
 
 # ------------------------------------------------------------------------------------------------ grad, value_and_grad

@@ -8,8 +8,7 @@ from npx.dispatch.op import Op
 
 from . import tree
 from .arguments import Picked, fit_all
-from .calls import Result
-from .grad import Pullback
+from .grad import pullback_of
 from .selection import MOVES
 from .tape import Tape
 
@@ -86,13 +85,8 @@ def linear_transpose(fun, *primals):
     """
     picked = Picked.all("linear_transpose", fun, primals)
     picked.check(holomorphic=False, allow_int=False)
-
-    def call(inputs):
-        result = Result(picked.call(inputs))
-        return result.payloads, result
-
     points = [numpy.zeros(aval.shape, aval.dtype) for aval in map(aval_of, picked.payloads)]
-    pullback = Pullback(points, call, keep=True, tape=LinearTape())
+    pullback = pullback_of(picked, keep=True, values=points, tape=LinearTape())
     structure = pullback.extra.main("linear_transpose", fun)
     avals = list(map(aval_of, pullback.outputs))
     what = f"linear_transpose: the cotangent of the result of {tree.name_of(fun)}"

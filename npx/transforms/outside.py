@@ -17,6 +17,10 @@ from .closure import CONTAINERS, DEPTH
 OPAQUE = (type, type(numpy), type(lambda: None), type(len), str, int, float, type(None), numpy.ndarray, numpy.generic)
 
 
+#: items of a container or object that are looked through in each call
+MOST_ITEMS = 1000
+
+
 def arrays_of(surroundings, arguments):
     """The owners of the npx arrays that a function can write to: from outside, and among its arguments."""
     found = {}
@@ -30,13 +34,21 @@ def _collect(value, found, depth):
         if not value.scalar:
             root = root_of(value)
             found[id(root)] = root
-    elif isinstance(value, CONTAINERS):
-        if depth:
-            for item in list(value.values()) if isinstance(value, dict) else value:
-                _collect(item, found, depth - 1)
-    elif depth and not isinstance(value, OPAQUE) and isinstance(getattr(value, "__dict__", None), dict):
-        for item in list(vars(value).values()):
+        return
+    items = _items(value) if depth else ()
+    if len(items) <= MOST_ITEMS:
+        for item in list(items):
             _collect(item, found, depth - 1)
+
+
+def _items(value):
+    """What a container or an object holds."""
+    if isinstance(value, CONTAINERS):
+        return value.values() if isinstance(value, dict) else value
+    if isinstance(value, OPAQUE):
+        return ()
+    attributes = getattr(value, "__dict__", None)
+    return attributes.values() if isinstance(attributes, dict) else ()
 
 
 class Outside:

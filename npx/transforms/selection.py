@@ -9,13 +9,15 @@ selection. Where nothing can be looked at, because a graph is recorded, cotangen
 import functools
 
 import numpy
+from numpy._core.umath import _extobj_contextvar, _make_extobj
 
 from npx.dispatch.abstract import aval_of
 from npx.dispatch.interpreter import Interpreter, Tracer, active, stack
 from npx.dispatch.op import Op
 from npx.dispatch.payloads import broadcast_to, ops
 
-from .backward import backward, no_nan
+from .backward import backward
+from .nan import holds_nan
 from .values import differentiable, host_value
 from .watching import numbers
 
@@ -25,8 +27,8 @@ MOVES.update(concatenate=None, setitem=2, add_at=2)
 ON_HOST = (numpy.ndarray, numpy.generic, int, float, complex)
 SUMS = frozenset(("add", "subtract", "make_complex"))
 
-#: elements from which BLAS takes threads for a dot product, and would wait for them on a busy machine
-THREADED = 8192
+#: the state of `numpy.errstate` in which derivative rules run, made once: entering that takes twenty times as long
+QUIET = _make_extobj(all="ignore")
 
 
 class SelectedTracer(Tracer):
@@ -117,13 +119,20 @@ def _finite(value):
 # ------------------------------------------------------------------------------------------------------ the walk back
 def pull_back(seeds, look=None):
     """`backward`, with zeros by selection absorbing what is not finite; `look` as there."""
-    if look is None and not _recording():
-        with numpy.errstate(divide="ignore", invalid="ignore"):
+    before = _extobj_contextvar.set(QUIET)
+    try:
+        if look is None and not _recording():
             found = backward(seeds)
-            if no_nan(found) or not _have_nan(found.values()):
+            if not _have_nan(found.values()):
                 return found
+        return _pull_back_with_masks(seeds, look)
+    finally:
+        _extobj_contextvar.reset(before)
+
+
+def _pull_back_with_masks(seeds, look):
     interpreter = SelectionInterpreter()
-    with active(interpreter), numpy.errstate(divide="ignore", invalid="ignore"):
+    with active(interpreter):
         found = backward([(node, SelectedTracer(interpreter, ct, None)) for node, ct in seeds], look)
     found = {leaf: interpreter.lower(ct) for leaf, ct in found.items()}
     if look is not None:
@@ -135,27 +144,23 @@ def pull_back(seeds, look=None):
 def _recording():
     """Whether ops are being recorded: there are no values to look at. Within another careful walk there is no need."""
     levels = stack()
-    return bool(levels) and any(i.records for i in levels) and not any(type(i) is SelectionInterpreter for i in levels)
+    if not levels:
+        return False
+    return any(i.records for i in levels) and not any(type(i) is SelectionInterpreter for i in levels)
 
 
 def _have_nan(payloads):
     """Whether there is a NaN in some payload, at any of its levels."""
     on_device = []
-    for value in (value for payload in payloads for value in numbers(payload)):
-        if not isinstance(value, ON_HOST):
-            axes = tuple(range(aval_of(value).ndim))
-            on_device.append(ops.any(ops.isnan(value), axis=axes, keepdims=False))
-        elif _holds_nan(value):
-            return True
+    for payload in payloads:
+        if type(payload) is numpy.ndarray:
+            if holds_nan(payload):
+                return True
+            continue
+        for value in numbers(payload):
+            if not isinstance(value, ON_HOST):
+                axes = tuple(range(aval_of(value).ndim))
+                on_device.append(ops.any(ops.isnan(value), axis=axes, keepdims=False))
+            elif holds_nan(value):
+                return True
     return bool(on_device) and bool(host_value(functools.reduce(ops.logical_or, on_device), "grad"))
-
-
-def _holds_nan(value):
-    """Whether there is a NaN among numbers: asked of a result that a NaN cannot get lost in, which is the fastest."""
-    if getattr(value, "size", 1) < THREADED or value.dtype.kind not in "fc":
-        total = numpy.vdot(value, value)  # overflows without a warning, to infinity
-    elif value.dtype.kind == "f":
-        total = numpy.max(value)  # uses one thread, and little time
-    else:
-        return _holds_nan(value.real) or _holds_nan(value.imag)
-    return bool(total != total)

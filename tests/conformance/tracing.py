@@ -21,10 +21,10 @@ VERDICTS = ("n/a", "right", "split", "trip", "python", "error", "wrong")
 NOT_APPLICABLE, RIGHT, SPLIT, TRIP, PYTHON, ERROR, WRONG = VERDICTS
 
 MEANINGS = {
-    RIGHT: "NumPy's values; under jit from one compiled graph",
-    SPLIT: "NumPy's values; jit splits the graph where Python asks for values",
+    RIGHT: "NumPy's values; under jit from one compiled graph, under vmap for all elements at once",
+    SPLIT: "NumPy's values; jit splits the graph, vmap divides the elements, where Python asks for values",
     TRIP: "NumPy's values; a part of the work is done on the host",
-    PYTHON: "NumPy's values; jit leaves the function to Python",
+    PYTHON: "NumPy's values; jit leaves the function to Python, vmap calls it for each element",
     ERROR: "an exception",
     WRONG: "other values than NumPy's",
     NOT_APPLICABLE: "no number to differentiate, or results of different shapes to stack",
@@ -193,8 +193,10 @@ def under_vmap(sample):
         return NOT_APPLICABLE
     want = [numpy.stack([numpy.asarray(x) for x in column]) for column in columns]
     batches = [npx.array(numpy.stack(column)) for column in zip(*draws)]
-    compare(npx.vmap(sample.on(npx))(*batches), structure.unflatten(want), kinds=False)
-    return RIGHT
+    with debug.watching() as events:
+        compare(npx.vmap(sample.on(npx))(*batches), structure.unflatten(want), kinds=False)
+    kinds = {event.kind for event in events}
+    return PYTHON if "loop" in kinds else SPLIT if kinds else RIGHT
 
 
 def _is_number(leaf):
