@@ -10,6 +10,7 @@ from npx.dispatch.tracing cimport TracerCore
 import numpy
 
 from npx.array.views import ViewSpec
+from npx.array.records import RecordTracer
 from npx.array.views import view_of as gathered_view_of
 from npx.dispatch import registry
 from npx.dispatch.loops import BINARY_OPS, UNARY_OPS
@@ -68,6 +69,8 @@ cdef object unary(int opid, ndarray x):
 
 
 # ------------------------------------------------------------------------------------------- basic indices
+cdef object _RecordTracer = RecordTracer
+
 cdef enum:
     MOST = 4096  # indices that are known
 
@@ -115,7 +118,7 @@ cdef object known(tuple shape, object k):
 cdef object getitem(ndarray x, object k):
     """``x[k]`` of a tracer with a basic index."""
     cdef object p = x.current(), found, shape
-    if not isinstance(p, TracerCore) or x.standard:
+    if not isinstance(p, TracerCore) or x.standard or type(p) is _RecordTracer:
         return NotImplemented
     shape = p.shape
     found = known(<tuple>shape, k) if type(shape) is tuple else None
