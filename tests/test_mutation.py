@@ -348,3 +348,31 @@ def test_memory_that_somebody_knows_is_not_written_into(how):
         return (z + y * before[1].T + copy).sum(axis=0), before[2][:50], flat[::11]
 
     COMBINATIONS[how](pattern)
+
+
+@pytest.mark.parametrize("how", ["grad", "jvp", "hessian"])
+def test_a_record_array_is_refused_and_jit_leaves_it_to_python(how):
+    def f(x):
+        r = np.rec.array(np.zeros(4, dtype=[("a", float), ("b", float)]))
+        r.a = x
+        return (r.a * r.a).sum()
+
+    with pytest.raises(TypeError, match="recarray"):
+        TRANSFORMS[how](f)(X)
+    assert np.jit(f)(X) == (X * X).sum()
+
+
+def test_records_from_outside_end_as_after_a_plain_call():
+    records = np.zeros(4, dtype=[("a", float), ("n", int)])
+    memory, part = numpy.asarray(records), records["a"][1:]
+
+    def f(x):
+        records["a"] = x
+        part[:] = part * x[:-1]
+        records["n"][0] = 3
+        return (records["a"] * records["n"]).sum()
+
+    assert np.grad(f)(X).tolist() == [3, 0, 0, 0]
+    assert memory["a"].tolist() == [X[0], *(X[1:] * X[:-1])] and memory["n"].tolist() == [3, 0, 0, 0]
+    part[0] = 9
+    assert records[1]["a"] == 9

@@ -50,6 +50,7 @@ def weighted(x, w, *, scale=1.0):
         ([1, 0], (X**2, 2 * X * X)),
         (("w", 0), (X**2, 2 * X * X)),
         ((1,), (X**2,)),
+        ((), ()),
     ],
 )
 def test_argnums(argnums, expected):
@@ -59,7 +60,6 @@ def test_argnums(argnums, expected):
         assert len(found) == len(expected)
         for a, b in zip(found, expected):
             close(a, b)
-    assert np.grad(weighted, ())(X, X) == ()
 
 
 def test_argnums_by_name_however_passed():

@@ -10,6 +10,7 @@ from npx import numpy_layer
 from npx.array.array_likes import arrays
 from npx.array.calling import make_wrapper
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
+from npx.array.records import RecordTracer
 from npx.dispatch.abstract import aval_of, type_key
 from npx.dispatch.interpreter import Tracer
 from npx.dispatch.registry import backend_for, op
@@ -180,7 +181,7 @@ def concrete(p, reason):
 
 def fresh(p):
     """A payload that no one else can write into."""
-    return p if isinstance(p, Tracer) else op("copy")(p)
+    return p if isinstance(p, Tracer) and type(p) is not RecordTracer else op("copy")(p)
 
 
 # ------------------------------------------------------------------------------------------------------ arguments

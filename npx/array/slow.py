@@ -19,6 +19,7 @@ from npx.array.items import Items
 from npx.array.memory import protect_memory
 from npx.array.ndarray import ndarray, payload, wrap, wrap_scalar
 from npx.array.protocols import check_buffer
+from npx.array.records import RecordTracer
 from npx.array.reuse import offer, withdraw
 from npx.array.ufunc_overrides import overrides, used_by
 from npx.array.views import capture_payload as captured
@@ -247,7 +248,12 @@ def getitem(x, k):
         return v
     from npx.ops.index_specs import canonical_index, is_basic  # declared on first use: most programs never trace
 
+    if isinstance(k, str):
+        v = view_of(x, "field", field=k)
+        return v if v.ndim else wrap_scalar(v.data_)
     spec, arrays = canonical_index(p.shape, k)
+    if type(p) is RecordTracer:
+        return view_of(x, "getitem", index=spec) if is_basic(spec) else view_of(x, "getitem", arrays, index=spec).copy()
     if not is_basic(spec):
         return wrap_scalar(op("getitem")(p, *arrays, index=spec))
     if all(type(entry) is int for entry in spec) and not _has_ellipsis(k):
@@ -264,6 +270,11 @@ def setitem(x, k, value):
     if x.scalar:
         raise TypeError(f"'numpy.{x.dtype.type.__name__}' object does not support item assignment")
     p, k = read(x), _payload_index(k)
+    if p.dtype.names is not None and not (isinstance(p, numpy.ndarray) and _index_on_host(k) and _on_host(value)):
+        for name, part in _fields(p.dtype.names, k, value):
+            field = view_of(x, "field", field=name) if type(p) is RecordTracer else x[name]
+            field[... if isinstance(k, str) else k] = part
+        return
     is_object = isinstance(p, numpy.ndarray) and p.dtype.hasobject  # it holds npx arrays, traced ones too, as they are
     v = value if is_object else payload(value)
     if is_host(p) and (is_object or is_host(v)) and _index_on_host(k):
@@ -294,6 +305,24 @@ def setitem(x, k, value):
         if offered:
             withdraw()
     write(x, new)
+
+
+def _on_host(value):
+    """Whether a value to write holds no traced array."""
+    if type(value) in (tuple, list):
+        return all(map(_on_host, value))
+    return not isinstance(value, ndarray) or is_host(read(value))
+
+
+def _fields(names, k, value):
+    """The fields that an assignment to records writes, with what is written to each."""
+    if isinstance(k, str):
+        return [(k, value)]
+    if isinstance(value, (ndarray, numpy.ndarray, numpy.void)) and value.dtype.names == names:
+        return [(name, value[name]) for name in names]
+    if type(value) is tuple and len(value) == len(names):
+        return list(zip(names, value))
+    raise TypeError("what is written to traced records must be records or one tuple: else assign to the fields, r['x']")
 
 
 def _is_part(view, p, k):

@@ -11,6 +11,7 @@ from npx.dispatch.tracing cimport TracerCore
 import numpy
 
 from npx.array.views import ViewSpec
+from npx.array.records import RecordTracer
 from npx.array.views import view_of as gathered_view_of
 from npx.dispatch import registry
 from npx.dispatch.loops import BINARY_OPS, UNARY_OPS
@@ -69,6 +70,8 @@ cdef object unary(int opid, ndarray x):
 
 
 # ------------------------------------------------------------------------------------------- basic indices
+cdef object _RecordTracer = RecordTracer
+
 cdef enum:
     MOST = 4096  # indices that are known
 
@@ -127,7 +130,7 @@ cdef Op reader():
 cdef object getitem(ndarray x, object k):
     """``x[k]`` of a tracer with a basic index."""
     cdef object p = x.current(), found, shape
-    if not isinstance(p, TracerCore) or x.standard:
+    if not isinstance(p, TracerCore) or x.standard or type(p) is _RecordTracer:
         return NotImplemented
     shape = p.shape
     found = known(<tuple>shape, k) if type(shape) is tuple else None

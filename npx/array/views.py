@@ -13,6 +13,7 @@ import numpy
 
 from npx.array.memory import protect_memory
 from npx.array.ndarray import capturing, forget_other_threads, ndarray
+from npx.array.records import RecordTracer, read_view, scatter_view
 from npx.array.reuse import offer, withdraw
 from npx.array.specs import Spec
 from npx.dispatch.abstract import Hole, Slice
@@ -45,6 +46,8 @@ class ViewSpec(Spec):
 
     def read(self, base):
         """The view's payload, given the base's."""
+        if self.name == "field" or type(base) is RecordTracer:
+            return read_view(base, self.name, self.params, self.arrays)
         if self.name in ("as_pairs", "from_pairs"):
             from npx.ops.shaping import READ
 
@@ -57,6 +60,8 @@ class ViewSpec(Spec):
 
     def scatter(self, base, value):
         """The base's payload after `value` was written to the view."""
+        if self.name == "field" or type(value) is RecordTracer:
+            return scatter_view(base, value, self.name, self.params, self.arrays)
         if self.arrays:
             return op("setitem")(base, value, *self.arrays, **self.params)
         from npx.ops.shaping import SCATTER  # the ops are declared when the first functional view is written
@@ -270,9 +275,14 @@ def settle(interpreter, lower):
     """
     for ref in interpreter.lifted:
         root = ref()
-        if root is None or not isinstance(root.data_, Tracer) or root.data_.interpreter is not interpreter:
+        if root is None or not isinstance(held := root.data_, Tracer):
             continue
-        value = lower(root.data_)
+        if type(held) is RecordTracer and held.interpreter.top is interpreter:
+            value = held.lowered(lower)
+        elif held.interpreter is interpreter:
+            value = lower(held)
+        else:
+            continue
         if root.home is not None and not isinstance(value, Tracer):
             _return_home(root, value)
         else:
@@ -289,8 +299,8 @@ def restore(root, p):
 # ------------------------------------------------------------------------- host views of an array that was lifted
 def _derive(x, root):
     """Give a host view of a lifted owner its spec; False where it does not lie in the owner's memory after all."""
-    home = root.data_ if root.home is None else root.home
-    steps = _steps_between(home, x.data_)
+    held = [memory for memory in (root.data_, root.home) if isinstance(memory, numpy.ndarray)]
+    steps = next(filter(None, (_steps_between(memory, x.data_) for memory in held)), None)
     if steps is None:
         x.base_ = None
         return False
@@ -337,13 +347,19 @@ def _rearranged(home, view):
 
 
 def _part_steps(home, view):
-    """The steps to a view of complex numbers as floats: their real or imaginary parts, or both in turn."""
+    """The steps to a view of another dtype: a field, the real or imaginary parts of numbers, or both in turn."""
+    for name in home.dtype.names or ():
+        field = home[name]
+        if (view.ctypes.data - field.ctypes.data) % home.itemsize < field.itemsize:
+            steps = [] if _same_memory(field, view) else _steps_between(field, view)
+            if steps is not None:
+                return [ViewSpec("field", {"field": name}), *steps]
     if home.dtype.kind == "c" and view.dtype == home.real.dtype:
-        if all(stride % home.itemsize == 0 for stride in view.strides):
-            name = "real" if (view.ctypes.data - home.ctypes.data) % home.itemsize == 0 else "imag"
-            numbers = _at(view.ctypes.data - (name == "imag") * view.itemsize, view.shape, view.strides, home.dtype)
+        for name, offset in (("real", 0), ("imag", view.itemsize)):
+            numbers = _at(view.ctypes.data - offset, view.shape, view.strides, home.dtype)
             steps = [] if _same_memory(home, numbers) else _steps_between(home, numbers)
-            return None if steps is None else [*steps, ViewSpec(name, {})]
+            if steps is not None:
+                return [*steps, ViewSpec(name, {})]
         if home.flags.c_contiguous:
             whole = home.view(view.dtype)
             steps = [] if _same_memory(whole, view) else _steps_between(whole, view)

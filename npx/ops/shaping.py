@@ -344,7 +344,7 @@ packbits = primitive(
     spec=numpy.packbits,
     rule=_bits(numpy.packbits),
     batch=_batch_axis,
-    no_deriv="it reads truth values as bits",
+    vjp=(None,),
     examples=(
         example((2, 11), types="?B", axis=1, bitorder="big"),
         example((9, 2), types="?", axis=0, bitorder="little"),
@@ -358,7 +358,7 @@ unpackbits = primitive(
     spec=numpy.unpackbits,
     rule=_bits(numpy.unpackbits),
     batch=_batch_axis,
-    no_deriv="it reads the bits of integers",
+    vjp=(None,),
     examples=(
         example((2, 3), types="B", axis=1, count=None, bitorder="big"),
         example((2, 3), types="B", axis=0, count=5, bitorder="little"),

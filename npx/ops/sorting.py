@@ -1,4 +1,4 @@
-"""Sorting, searching and counting. The order of values has no derivative; the values in order have."""
+"""Sorting, searching and counting. Places and counts, integers, have the derivative zero; values in order have one."""
 
 import numpy
 
@@ -10,7 +10,6 @@ from npx.dispatch.rules import ALL_TYPES, Operand, example, linear, primitive
 from .indexing import along, read
 
 PLACES = numpy.dtype(numpy.intp)
-INTEGERS = "the result is made of integers"
 
 
 def _same(avals, params):
@@ -85,7 +84,7 @@ argsort = primitive(
     nin=1,
     spec=_argsort,
     rule=_places,
-    no_deriv=INTEGERS,
+    vjp=(None,),
     batch=batch_over_axis,
     examples=lambda: _sort_examples("ldD"),
 )
@@ -152,7 +151,7 @@ argpartition = primitive(
     expand=lambda x, kth, axis: ops.argsort(x, axis=axis, stable=False),
     spec=_argpartition,
     rule=_partition_rule(PLACES),
-    no_deriv=INTEGERS,
+    vjp=(None,),
     batch=batch_over_axis,
     examples=_PARTITIONED,
 )
@@ -191,7 +190,7 @@ lexsort = primitive(
     nin=-1,
     spec=_lexsort,
     rule=_lexsort_rule,
-    no_deriv=INTEGERS,
+    vjp=(None,),
     batch=_batch_lexsort,
     expand=_expand_lexsort,
     examples=(
@@ -250,7 +249,7 @@ searchsorted = primitive(
     nin=2,
     spec=_searchsorted,
     rule=_searchsorted_rule,
-    no_deriv=INTEGERS,
+    vjp=(None,),
     batch=_batch_searchsorted,
     examples=(
         example(_ASCENDING, (2, 3), types="lefdD", side="left"),
@@ -290,7 +289,7 @@ nonzero = primitive(
     nin=1,
     spec=_nonzero,
     rule=_nonzero_rule,
-    no_deriv=INTEGERS,
+    vjp=(None,),
     examples=(
         example(Operand((3, 4), -1, 1, "i8"), types="l"),
         example((2, 2), types=ALL_TYPES),

@@ -160,7 +160,7 @@ def _reverse(picked, has_aux, holomorphic):
         whole = rows.whole(ct)
         shape = aval_of(whole).shape[1:]
         columns.append([reshape(p, (*a.shape, *shape)) for p, a in zip(_split(whole, avals, 0), avals)])
-    return structure, list(map(list, zip(*columns))), aux
+    return structure, [[column[k] for column in columns] for k in range(structure.num_leaves)], aux
 
 
 def _size(aval):

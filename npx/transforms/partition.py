@@ -7,6 +7,7 @@ found in the first one: arrays from outside as they were, and the random numbers
 """
 
 import functools
+import heapq
 from typing import NamedTuple
 
 import numpy
@@ -53,9 +54,9 @@ def run_paths(make, size, call, outside=None):
     Exception
         What the function raises for the first element that it raises for.
     """
-    pending, done, failed = [None], [], (numpy.inf, None)
-    while pending:
-        postponed = pending.pop()
+    pending, done, failed = [(0, None)], [], (numpy.inf, None)  # a heap, by the number of the first element
+    while pending and pending[0][0] < failed[0]:
+        _, postponed = heapq.heappop(pending)
         interpreter = make()
         if postponed is not None:
             interpreter.start(postponed)
@@ -67,9 +68,8 @@ def run_paths(make, size, call, outside=None):
             failed = _first_failure(failed, interpreter, error, size)
         else:
             done.append(Run(interpreter, result))
-        pending = sorted(
-            (p for p in pending + interpreter.postponed if p.rows[0] < failed[0]), key=_first_row, reverse=True
-        )
+        for left in interpreter.postponed:
+            heapq.heappush(pending, (int(left.rows[0]), left))
         if outside is not None and (pending or len(done) > 1):
             if interpreter.size and interpreter.rows[-1] == size - 1:
                 outside.keep()
@@ -79,10 +79,6 @@ def run_paths(make, size, call, outside=None):
     if outside is not None and len(done) > 1:
         outside.finish()
     return done
-
-
-def _first_row(postponed):
-    return postponed.rows[0]
 
 
 def _watched(call, interpreter, size, outside):

@@ -184,7 +184,7 @@ class Recorder(Interpreter):
         """
         owner = memory
         while id(owner) not in self.outside:
-            owner = owner.base
+            owner = numpy.ndarray.base.__get__(owner)  # of a subclass of npx's, too
             if not isinstance(owner, numpy.ndarray):
                 return None
         x = self.tree.shared.get(id(owner))

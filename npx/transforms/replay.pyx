@@ -98,6 +98,10 @@ cdef inline bint rearranged(ndarray x):
     return x.base_ is not None or x.home is not None
 
 
+cdef bint any_rearranged(list arrays):
+    return any([rearranged(x) for x in arrays])
+
+
 cdef frozenset _FLOATS = frozenset((cnp.NPY_FLOAT, cnp.NPY_DOUBLE, cnp.NPY_CFLOAT, cnp.NPY_CDOUBLE, cnp.NPY_LONGDOUBLE))
 cdef object _no_value = numpy._NoValue
 
@@ -243,7 +247,10 @@ cdef object _recording(recorder, list arrays, list stand_ins, list leaves, objec
         if maker is _UNFIT:
             return None
         makers.append(maker)
-    return Recording(recorder.finish(outputs), makers, shape)
+    graph = recorder.finish(outputs)
+    if any_rearranged(arrays) and all([node.op.kind == "shaping" for node in _needed(graph)]) and outputs:
+        return None  # whether these are copies is for the layout to decide
+    return Recording(graph, makers, shape)
 
 
 cdef object _maker(recorder, list arrays, list stand_ins, object leaf, list outputs):
@@ -262,7 +269,7 @@ cdef object _maker(recorder, list arrays, list stand_ins, object leaf, list outp
         root = root.base_
     for k, x in enumerate(stand_ins):
         if x is root:
-            layout_decides = any([name == "reshape" for name, _ in specs]) and any([rearranged(a) for a in arrays])
+            layout_decides = (not specs or any([name == "reshape" for name, _ in specs])) and any_rearranged(arrays)
             return _UNFIT if by_arrays or layout_decides else Viewed(k, specs)
     held = (<ndarray>leaf).current()
     if type(held) is not GraphTracer or held.interpreter is not recorder:

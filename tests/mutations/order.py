@@ -206,3 +206,18 @@ def overlap_in_assignments(np, x):
     m[:] = m.T * m
     y[1:-1] += y[2:] - 2 * y[1:-1] + y[:-2]
     return y
+
+
+@pattern
+def buffer_that_is_a_constant_again(np, x):
+    y = np.zeros(4)
+    early = y[2:]
+    y[:] = x
+    y[:] = np.ones(4)
+    late = y[1:]
+    late[:2] = x[:2]
+    early *= 3
+    y.fill(2.0)
+    y[:1] += x[3]
+    late[-1] = y[0]
+    return y, late, early
