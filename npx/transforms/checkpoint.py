@@ -166,7 +166,7 @@ class Checkpoint(Call):
             self.written[:] = [owner for owner, _ in writes]
         return (*outs, *(p for _, p in writes))
 
-    def on_tape(self, tape, primals):
+    def on_tape(self, tape, args, primals):
         """Run one level down, keeping what goes in."""
         closure, draws = Closure(tape.lower), Draws()
         boxes = [save(p) for p in primals]
@@ -353,7 +353,7 @@ class CheckpointLoop(Checkpoint):
         if draws.kept:
             self.drawn[i] = draws
 
-    def on_tape(self, tape, primals):
+    def on_tape(self, tape, args, primals):
         """Run one level down. In the backward pass the steps run again from kept states, last ones first."""
         closure, kept, wanted = Closure(tape.lower), {}, set(marks(self.steps, self.snapshots))
         first_run = CheckpointLoop(self.name, self.step, self.steps, self.snapshots)
