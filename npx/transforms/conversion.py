@@ -14,7 +14,11 @@ import textwrap
 import types
 import weakref
 
+from npx.array.ndarray import capturing
 from npx.dispatch.debug import is_own_file, log
+from npx.dispatch.interpreter import stack
+
+from .recording import Recorder
 
 HELPER = "__npx__"
 
@@ -32,6 +36,19 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 _codes = weakref.WeakKeyDictionary()  # code object -> the converted one, or None
+
+
+def recording():
+    """The recorder of this thread's recording, unless it records no regions; None where there is none."""
+    if not capturing():
+        return None
+    recorder = next((i for i in stack() if type(i) is Recorder), None)
+    return recorder if recorder is not None and recorder.abandoned is None and recorder.regions else None
+
+
+def called(function):
+    """What is called in the place of a function of the user's: under `jit` its loops are visible."""
+    return function if recording() is None else converted(function)
 
 
 def converted(fun):

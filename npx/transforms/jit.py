@@ -25,7 +25,7 @@ from .aliasing import entangled
 from .body import Leaked
 from .closure import Surroundings, state_of
 from .compiled_call import on_tape
-from .conversion import converted
+from .conversion import called, converted
 from .draws import maps
 from .paths import Diverged, Leaf, PathTree, Unsuitable
 from .recording import Inline, Recorder
@@ -109,7 +109,7 @@ class Jitted:
 
     def __call__(self, *args, **kwargs):
         if capturing() or watching.get():  # inside another recording: part of it; debug_gradients looks at each op
-            return self.fun(*args, **kwargs)
+            return called(self.fun)(*args, **kwargs)
         call = Call(self, args, kwargs)
         if call.traced:
             result = on_tape(self, call)

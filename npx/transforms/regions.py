@@ -7,21 +7,22 @@ become ops with regions. Everywhere else, and where a body is unfit for that, th
 import builtins
 import operator
 
-from npx.array.ndarray import capturing, ndarray, payload, wrap_scalar
+from npx.array.ndarray import ndarray, payload, wrap_scalar
 from npx.array.views import root_of, write
 from npx.dispatch.abstract import Aval, aval_of
 from npx.dispatch.debug import user_line
 from npx.dispatch.graph import Region
-from npx.dispatch.interpreter import Tracer, stack
+from npx.dispatch.interpreter import Tracer
 from npx.dispatch.payloads import cast, ops
 
 from .body import UNSET, BodyTrace, Recorded, Unfit, Unset, Variables, moves_slowly, wrapped
 from .control_flow import Cond, ForLoop, WhileLoop
-from .conversion import converted
-from .recording import Recorder
+from .conversion import called, recording
 from .residuals import COUNTER
 from .rewrite import rewrite
 from .trace import GraphTracer
+
+__all__ = ["all_", "any_", "called", "for_", "if_", "not_", "range_of", "while_"]  # what converted functions call
 
 #: loops of fewer steps are recorded step by step
 FEWEST_STEPS = 32
@@ -30,19 +31,6 @@ FEWEST_NODES = 600
 #: times that a loop may try to become a region, after one more step each time: types settle in the first step
 MOST_TRIALS = 3
 MOST_ROUNDS = 5
-
-
-def called(function):
-    """What is called in the place of a function."""
-    return converted(function) if recording() is not None else function
-
-
-def recording():
-    """The recorder of this thread's recording, unless it records no regions; None where there is none."""
-    if not capturing():
-        return None
-    recorder = next((i for i in stack() if type(i) is Recorder), None)
-    return recorder if recorder is not None and recorder.abandoned is None and recorder.regions else None
 
 
 # ------------------------------------------------------------------------------------------------------------ ranges
