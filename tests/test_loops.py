@@ -511,7 +511,7 @@ def graphs_of_all():
     yield lambda a, b: Cond(*two_ways())(ops.greater(0, a), a, b), (a, a)
 
 
-@pytest.mark.parametrize("fun, args", graphs_of_all())
+@pytest.mark.parametrize("fun, args", list(graphs_of_all()))
 def test_backends(fun, args):
     graph, _ = trace(fun, [aval_of(a) for a in args], captures=False)
     want = evaluate(graph, args)

@@ -44,9 +44,15 @@ def _results_of(name):
     return lambda avals, params: tuple(v.aval for v in params[name].graph.outputs)
 
 
+#: a tape or the like that meets one of the ops by itself has been passed by
+WHOLE = "it is differentiated as a whole, by npx.transforms.control_flow"
+
+
 def _control(name, spec, result_of):
     """An op with any number of results, always in a tuple."""
-    return Op(name, kind="control", nin=-1, nout=-1, rule=_results_of(result_of), spec=spec, expand=spec)
+    return Op(
+        name, kind="control", nin=-1, nout=-1, rule=_results_of(result_of), spec=spec, expand=spec, no_deriv=WHOLE
+    )
 
 
 #: not among the declared ops, whose tests and documentation follow from examples: their params are graphs

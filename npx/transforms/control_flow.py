@@ -7,17 +7,17 @@ for that and is run again as a `for` loop.
 """
 
 from npx.dispatch.abstract import Aval, aval_of
-from npx.dispatch.graph import control, evaluate
+from npx.dispatch.graph import control, evaluate, evaluate_part
 from npx.dispatch.interpreter import Tracer, active
 from npx.dispatch.payloads import broadcast_to, is_inexact, ops, zeros
 from npx.ops.control import COND, FOR_LOOP, WHILE_LOOP
 
+from .backward import backward
 from .batch import BatchInterpreter, BatchTracer
 from .custom import Call, batch
 from .forward import ForwardInterpreter, JVPTracer
-from .residuals import COUNTER, Residuals, region
+from .residuals import COUNTER, Residuals, region, values_read_back
 from .rewrite import rewrite
-from .selection import pull_back
 from .tape import Tape, TapeTracer
 from .trace import trace
 from .values import host_value
@@ -72,7 +72,7 @@ def on_level_below(tape, values, flags):
 
 def pulled(tape, outs, gs, leaves):
     """The cotangents of leaves from those of results, None for zero."""
-    found = pull_back([(out.node, g) for out, g in zip(outs, gs) if is_on(tape, out)])
+    found = backward([(out.node, g) for out, g in zip(outs, gs) if is_on(tape, out)])
     return [found.get(leaf.node) if is_on(tape, leaf) else None for leaf in leaves]
 
 
@@ -257,32 +257,24 @@ class Cond(Call):
         self.yes, self.no = yes, no
 
     def on_tape(self, tape, args, primals):
-        """Run one level down; the way back runs the branch again that was taken."""
+        """Run one level down, keeping what the way back of the branch reads that is taken."""
         flags = [is_on(tape, a) for a in args[1:]]
-        moved = [k for part in (self.yes, self.no) for k in self._moved(part, flags)]
-        moved = sorted(set(moved))
+        moved = sorted({k for part in (self.yes, self.no) for k in self._moved(part, flags)})
         if not moved:
             return self(*primals), None, []
-
-        def pull_through(part):
-            def pull(*values):
-                operands, gs = values[: len(flags)], values[len(flags) :]
-                inner = Tape()
-                with active(inner):
-                    leaves = on_level_below(inner, operands, flags)
-                    outs = evaluate(part.graph, leaves)
-                cts = pulled(inner, [outs[k] for k in moved], gs, leaves)
-                kinds = avals_of(part)
-                return [zeros(strong(a)) if ct is None else ct for ct, a, flag in zip(cts, kinds, flags) if flag]
-
-            gs = [strong(part.graph.outputs[k].aval) for k in moved]
-            return region(pull, [*avals_of(part), *gs])
+        yes, no = (CutBranch(part, flags, moved) for part in (self.yes, self.no))
+        outs = Cond(yes.forward((), no.kept), no.forward(yes.kept, ()))(*primals)
+        n = len(self.yes.graph.outputs)
+        used = sorted({*yes.used, *no.used})
 
         def pullback(gs):
-            cts = iter(Cond(pull_through(self.yes), pull_through(self.no))(*primals, *(gs[k] for k in moved)))
+            operands = [*(primals[1 + k] for k in used), *outs[n:], *(gs[k] for k in moved)]
+            counts = len(yes.kept), len(no.kept)
+            back = Cond(yes.backward(used, 0, counts, no.kept), no.backward(used, counts[0], counts, yes.kept))
+            cts = iter(back(primals[0], *operands))
             return [None, *(next(cts) if flag else None for flag in flags)]
 
-        return self(*primals), pullback, []
+        return outs[:n], pullback, []
 
     @staticmethod
     def _moved(part, flags):
@@ -311,6 +303,67 @@ class Cond(Call):
             return Cond(*parts)(*payloads)
         yes, no = (evaluate(part.graph, payloads[1:]) for part in parts)
         return tuple(ops.where(_beside(payloads[0], aval_of(y).ndim), y, n) for y, n in zip(yes, no))
+
+
+class CutBranch:
+    """A branch with its pullback, cut where the way back reads what the way forward computes.
+
+    Attributes
+    ----------
+    kept : list of Value
+        What is read of that.
+    used : list of int
+        Operands that the way back reads themselves.
+    """
+
+    def __init__(self, part, flags, moved):
+        avals = avals_of(part)
+        gs = [strong(part.graph.outputs[k].aval) for k in moved]
+
+        def run(*values):
+            tape = Tape()
+            with active(tape):
+                leaves = on_level_below(tape, values[: len(avals)], flags)
+                outs = evaluate(part.graph, leaves)
+            cts = pulled(tape, [outs[k] for k in moved], values[len(avals) :], leaves)
+            filled = [zeros(strong(a)) if ct is None else ct for ct, a, flag in zip(cts, avals, flags) if flag]
+            return [*map(tape.lower, outs), *filled]
+
+        self.graph, self.n = region(run, [*avals, *gs]).graph, len(part.graph.outputs)
+        self.operands, self.gs = self.graph.inputs[: len(avals)], self.graph.inputs[len(avals) :]
+        read = values_read_back(self.graph, self.gs, self.n)
+        self.kept = [v for v in read if v not in self.operands]
+        self.used = [k for k, v in enumerate(self.operands) if v in read]
+
+    def forward(self, before, after):
+        """The branch, with what is kept of it, between zeros for what is kept of the other one."""
+
+        def run(*values):
+            outs = evaluate_part(
+                self.graph, dict(zip(self.operands, values)), [*self.graph.outputs[: self.n], *self.kept]
+            )
+            return [*outs[: self.n], *map(nothing, before), *outs[self.n :], *map(nothing, after)]
+
+        return region(run, [v.aval for v in self.operands])
+
+    def backward(self, used, start, counts, others):
+        """The way back: of operands that some branch uses, what was kept of both, and cotangents."""
+        kinds = [v.aval for v in (self.kept + others if start == 0 else others + self.kept)]
+
+        def run(*values):
+            env = {self.operands[k]: v for k, v in zip(used, values)}
+            rest = values[len(used) :]
+            env |= zip(self.kept, rest[start:])
+            env |= zip(self.gs, rest[sum(counts) :])
+            return evaluate_part(self.graph, env, self.graph.outputs[self.n :])
+
+        avals = [self.operands[k].aval for k in used]
+        return region(run, [*avals, *kinds, *(v.aval for v in self.gs)])
+
+
+def nothing(value):
+    """Zeros in the place of a value."""
+    return value.aval.weak(0) if value.aval.weak else zeros(value.aval)
 
 
 def _beside(condition, ndim):

@@ -52,11 +52,8 @@ class Residuals:
 
     def _chosen(self):
         """The values to keep."""
-        backward = reachable(self.graph, self.cotangents)
         moving = reachable(self.graph, self.state)
-        back = [node for node in self.graph.nodes if not backward.isdisjoint(node.outputs)]
-        reads = [v for node in back for v in node.inputs] + self.graph.outputs[self.states :]
-        values = [v for v in dict.fromkeys(reads) if v in moving and v not in backward]
+        values = [v for v in values_read_back(self.graph, self.cotangents, self.states) if v in moving]
         sources = needed(self.graph, values)
         states = [v for v in self.state if v in sources]
         return states if _nbytes(states) * WORTH_KEEPING < _nbytes(values) else values
@@ -110,6 +107,24 @@ class Residuals:
         body = region(step, [*avals, *_avals(self.cotangents)])
         found = iter(self.loop(body, n + h, back=True)(known[0], *operands))
         return [next(found) if flag else None for flag in flags]
+
+
+def values_read_back(graph, cotangents, outputs):
+    """What the way back reads of the way forward: values of a graph that depend on no cotangents.
+
+    Parameters
+    ----------
+    graph : Graph
+        Of a function with its pullback.
+    cotangents : list of Value
+        Those among its inputs.
+    outputs : int
+        Results of the function; cotangents follow.
+    """
+    backward = reachable(graph, cotangents)
+    back = [node for node in graph.nodes if not backward.isdisjoint(node.outputs)]
+    reads = [v for node in back for v in node.inputs] + graph.outputs[outputs:]
+    return [v for v in dict.fromkeys(reads) if not v.is_const and v not in backward]
 
 
 def put_at(past, i, value):
