@@ -285,6 +285,20 @@ def test_memory_of_a_gradient_is_that_of_the_states():
     numpy.testing.assert_allclose(np.jit(np.grad(f))(x), want, rtol=1e-9)  # n * n numbers would be 3.2 GB
 
 
+def test_zeros_by_selection_in_a_region():
+    def f(x):
+        total = np.float64(0)
+        for i in range(len(x)):
+            total = total + np.where(x[i] > 0, np.log(x[i]), 0)
+        return total
+
+    x = numpy.linspace(-1, 1, 201)
+    with np.errstate(all="ignore"):
+        want = np.where(x > 0, 1 / np.where(x > 0, x, 1), 0)
+        numpy.testing.assert_allclose(np.jit(np.grad(f))(x), want)
+        numpy.testing.assert_allclose(np.grad(np.jit(f))(x), want)
+
+
 # ------------------------------------------------------------------------------------------------ left to Python
 def appends(x):
     found = []

@@ -12,12 +12,12 @@ from npx.dispatch.interpreter import Tracer, active
 from npx.dispatch.payloads import broadcast_to, is_inexact, ops, zeros
 from npx.ops.control import COND, FOR_LOOP, WHILE_LOOP
 
-from .backward import backward
 from .batch import BatchInterpreter, BatchTracer
 from .custom import Call, batch
 from .forward import ForwardInterpreter, JVPTracer
 from .residuals import COUNTER, Residuals, region, values_read_back
 from .rewrite import rewrite
+from .selection import pull_back
 from .tape import Tape, TapeTracer
 from .trace import trace
 from .values import host_value
@@ -72,7 +72,7 @@ def on_level_below(tape, values, flags):
 
 def pulled(tape, outs, gs, leaves):
     """The cotangents of leaves from those of results, None for zero."""
-    found = backward([(out.node, g) for out, g in zip(outs, gs) if is_on(tape, out)])
+    found = pull_back([(out.node, g) for out, g in zip(outs, gs) if is_on(tape, out)])
     return [found.get(leaf.node) if is_on(tape, leaf) else None for leaf in leaves]
 
 
