@@ -407,6 +407,22 @@ def test_what_is_no_region_runs_as_before(fun):
     assert "is a region" not in compiled.explain()
 
 
+class Private:
+    """Its methods know each other by names that Python mangles."""
+
+    def __step(self, x):
+        return np.cos(x)
+
+    def run(self, x):
+        for _ in range(50):
+            x = self.__step(x)
+        return x
+
+
+def test_private_methods():
+    same(np.jit(Private().run)(X), Private().run(X))
+
+
 def test_errors_of_a_loop():
     def reads_too_far(x):
         for i in range(500):

@@ -10,6 +10,7 @@ import ast
 import builtins
 import functools
 import inspect
+import sysconfig
 import textwrap
 import types
 import weakref
@@ -31,6 +32,7 @@ _OUTSIDE_CONTROL = (
     *(ast.Return, ast.Yield, ast.YieldFrom, ast.Await, ast.Global, ast.Nonlocal, ast.Delete, ast.ClassDef, ast.Try),
     *(ast.Import, ast.ImportFrom, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef, ast.Raise, ast.Match),
 )
+_PYTHONS_OWN = sysconfig.get_path("stdlib")
 _SCOPE_READERS = frozenset(("super", "locals", "vars", "eval", "exec", "dir"))
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -58,6 +60,8 @@ def converted(fun):
     if isinstance(fun, types.MethodType):
         return types.MethodType(converted(fun.__func__), fun.__self__)
     if not isinstance(fun, types.FunctionType) or is_own_file(fun.__code__.co_filename):
+        return fun
+    if fun.__code__.co_filename.startswith(_PYTHONS_OWN) and "site-packages" not in fun.__code__.co_filename:
         return fun
     code = fun.__code__
     if code not in _codes:
@@ -90,8 +94,10 @@ def _convert(fun):
     ast.increment_lineno(module, first - 1)
     node = _definition(module, fun)
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    if names & _SCOPE_READERS or any(n.startswith("__") and not n.endswith("__") for n in names):
-        return None
+    words = names | {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
+    words |= {n.arg for n in ast.walk(node) if isinstance(n, (ast.arg, ast.keyword)) and n.arg}
+    if names & _SCOPE_READERS or any(w.startswith("__") and not w.endswith("__") for w in words):
+        return None  # the latter are known by other names in a class
     if any(isinstance(n, ast.NamedExpr) for n in ast.walk(node)):
         return None
     if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
