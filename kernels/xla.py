@@ -438,15 +438,48 @@ def compile_graph(graph):
 
 
 def _argument(value, aval):
+    """A payload of this dtype on the device."""
+    if isinstance(value, jax.core.Tracer):
+        return jnp.asarray(value, aval.dtype)
     return value if isinstance(value, XlaArray) else asarray(numpy.asarray(value, aval.dtype))
 
 
 def _evaluate(graph, env):
     for node in graph.nodes:
         args = tuple(env.get(v, v.const) if v.is_const else env[v] for v in node.inputs)
-        out = _apply(node.op, args, tuple(v.aval for v in node.inputs), node.params)
-        env.update(zip(node.outputs, (out,) if len(node.outputs) == 1 else out, strict=True))
+        avals = tuple(v.aval for v in node.inputs)
+        if node.op.kind == "control":
+            out = CONTROL[node.op.name](*map(_argument, args, avals), **node.params)
+        else:
+            out = _apply(node.op, args, avals, node.params)
+        env.update(zip(node.outputs, (out,) if node.op.nout == 1 else out, strict=True))
     return [jnp.asarray(env.get(v, v.const) if v.is_const else env[v], v.aval.dtype) for v in graph.outputs]
+
+
+def _body(region):
+    """A region as a function of a sequence of jax arrays."""
+    return lambda args: tuple(_evaluate(region.graph, dict(zip(region.graph.inputs, args, strict=True))))
+
+
+def _for_loop(count, *operands, body, constants, reverse):
+    fixed, run = operands[:constants], _body(body)
+
+    def step(k, state):
+        return run((count - 1 - k if reverse else k, *fixed, *state))
+
+    return lax.fori_loop(jnp.zeros_like(count), count, step, operands[constants:])
+
+
+def _while_loop(*operands, test, body, constants):
+    fixed, check, run = operands[:constants], _body(test), _body(body)
+    return lax.while_loop(lambda s: check((*fixed, *s))[0], lambda s: run((*fixed, *s)), operands[constants:])
+
+
+def _cond(condition, *operands, yes, no):
+    return lax.cond(condition, lambda *args: _body(yes)(args), lambda *args: _body(no)(args), *operands)
+
+
+CONTROL = {"for_loop": _for_loop, "while_loop": _while_loop, "cond": _cond}
 
 
 def _apply(op, args, avals, params):

@@ -4,6 +4,7 @@ The patterns are in `mutations`; each is run in each combination of transforms.
 """
 
 import itertools
+import warnings
 
 import numpy
 import pytest
@@ -376,3 +377,40 @@ def test_records_from_outside_end_as_after_a_plain_call():
     assert memory["a"].tolist() == [X[0], *(X[1:] * X[:-1])] and memory["n"].tolist() == [3, 0, 0, 0]
     part[0] = 9
     assert records[1]["a"] == 9
+
+
+# ---------------------------------------------------------------------------------------------- other dtypes
+Z = X + 1j * numpy.array([0.3, 0.2, -0.5, 0.7])
+
+
+def takes(pattern, x):
+    """Whether NumPy runs a pattern on `x` without a complaint; most write into a float buffer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            pattern(numpy, x.copy())
+        except (TypeError, ValueError, Warning):
+            return False
+    return True
+
+
+OF_COMPLEX = [name for name, pattern in PATTERNS.items() if takes(pattern, Z)]
+
+
+@pytest.mark.parametrize("name", OF_COMPLEX)
+def test_complex_arguments(name):
+    f = on_npx(PATTERNS[name])
+    assert len(OF_COMPLEX) > 40
+    assert_equal(np.vjp(f, Z)[0], numpys(PATTERNS[name], Z))
+    check_grads(f, (Z,), order=1)
+
+
+@pytest.mark.parametrize("name", sorted(n for n, pattern in PATTERNS.items() if takes(pattern, X.astype("f4"))))
+def test_float32_arguments(name):
+    pattern, x = PATTERNS[name], X.astype("f4")
+    for found, expected in zip(leaves(np.vjp(on_npx(pattern), x)[0]), leaves(numpys(pattern, x)), strict=True):
+        numpy.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-5, strict=True)
+    gradient = np.grad(loss(pattern))(x)
+    assert gradient.dtype == numpy.float32
+    if name != "arrays_that_are_the_same_array":  # that of float64 is the same array after astype(float)
+        numpy.testing.assert_allclose(gradient, gradients(pattern, [X])[0], rtol=2e-3, atol=1e-2)

@@ -201,3 +201,9 @@ def test_methods_of_ufuncs(ufunc, method):
 
 #: methods that are ops
 OPS_OF = {accumulated: "accumulate", reduced: "reduce", reduced_at: "reduceat"}
+
+
+@pytest.mark.parametrize("name", ["add", "multiply", "subtract", "divide", "maximum", "fmin", "logaddexp", "hypot"])
+def test_reductions_of_some_elements(name):
+    mask = numpy.array([True, False, True, True])
+    check_grads(lambda x: getattr(np, name).reduce(x, where=mask, initial=0.5), (X,), order=2, rtol=2e-6)

@@ -139,11 +139,11 @@ def roots(graph):
     return root
 
 
-def _orderings(graph):
+def _orderings(graph, kept):
     """Pairs of nodes (first, second) that must keep their order though no data flows: effects, and reads of a buffer
-    before it is written over."""
+    before it is written over. The values `kept` never are."""
     root, readers, last_effect = roots(graph), {}, None
-    inputs = set(graph.inputs)
+    kept = set(kept)
     for node in graph.nodes:
         if node.op.effect:
             if last_effect is not None:
@@ -151,7 +151,7 @@ def _orderings(graph):
             last_effect = node
         if node.op.name in WRITES:
             old = root.get(node.inputs[0])
-            if old not in inputs:
+            if old not in kept:
                 for reader in readers.get(old, ()):
                     yield reader, node
         for value in dict.fromkeys(node.inputs):
@@ -162,11 +162,11 @@ def _orderings(graph):
 class _Partition:
     """Units under construction; `deps[u]` is the set of units that unit `u` waits for, as a bit mask."""
 
-    def __init__(self, graph):
+    def __init__(self, graph, kept):
         self.units, self.deps, self.unit_of, self.order = {}, {}, {}, {}
         self.producer = {v: node for node in graph.nodes for v in node.outputs}
         self.before = {}
-        for first, second in _orderings(graph):
+        for first, second in _orderings(graph, kept):
             self.before.setdefault(second, []).append(first)
         for order, node in enumerate(graph.nodes):
             self.add(node, order)
@@ -264,15 +264,17 @@ class _Partition:
                     heapq.heappush(ready, (last[f], f))
 
 
-def partition(graph):
+def partition(graph, kept=None):
     """The units of `graph` in an order in which they can run.
 
     Parameters
     ----------
     graph : Graph
+    kept : list of Value, optional
+        Inputs that are not written into; all of them by default.
 
     Returns
     -------
     list of Unit
     """
-    return list(_Partition(graph).ordered())
+    return list(_Partition(graph, graph.inputs if kept is None else kept).ordered())

@@ -57,6 +57,8 @@ class Plan:
         From `partition`.
     strides : sequence
         For each input its strides; None for a Python scalar.
+    owned : range
+        Inputs that may be written into, in the body of a loop. Its results are arrays, also where they have no axes.
 
     Attributes
     ----------
@@ -67,13 +69,14 @@ class Plan:
         Bytes.
     """
 
-    def __init__(self, graph, units, strides):
-        self.graph, self.steps = graph, []
+    def __init__(self, graph, units, strides, owned=None):
+        self.graph, self.steps, self.is_body = graph, [], owned is not None
         self.root = roots(graph)
         self.places = {}  # Value -> Layout, PythonInput
         self.scalars = {}
         for k, (value, steps) in enumerate(zip(graph.inputs, strides, strict=True)):
-            self.places[value] = PythonInput(k) if steps is None else self.input(value.aval, steps)
+            kind = "dynamic" if self.is_body and k in owned else "input"
+            self.places[value] = PythonInput(k) if steps is None else self.input(value.aval, steps, kind)
         self.inputs = [self.places[value] for value in graph.inputs]
         self.python = {v for v, place in zip(graph.inputs, self.inputs) if isinstance(place, PythonInput)}
         self.position = 0
@@ -132,8 +135,8 @@ class Plan:
 
     # --------------------------------------------------------------------------------------------------- places
 
-    def input(self, aval, strides):
-        storage = Storage("input", aval.nbytes)
+    def input(self, aval, strides, kind):
+        storage = Storage(kind, aval.nbytes)
         storage.layout = Layout(storage, 0, aval.shape, strides, aval.dtype)
         return storage.layout
 
@@ -291,6 +294,8 @@ class Plan:
 
     def call(self, node):
         """Run a node by its host function."""
+        from npx.kernels.host_compiler.control import lowered  # whose bodies are programs of their own
+
         op, args = node.op, tuple(map(self.operand, node.inputs))
         aval = node.outputs[0].aval
         into = WRITES_INTO.get(op.name) or (op.spec if isinstance(op.spec, numpy.ufunc) and op.nout == 1 else None)
@@ -305,7 +310,11 @@ class Plan:
             results.append(self.new(value.aval, "dynamic") if needed else None)
             if needed:
                 self.places[value] = results[-1]
-        self.steps.append(CallStep(host_function(op), args, node.params, None, tuple(results), note(node)))
+        if op.kind == "control":
+            function, params = lowered(node), {}
+        else:
+            function, params = host_function(op), node.params
+        self.steps.append(CallStep(function, args, params, None, tuple(results), note(node)))
 
     # --------------------------------------------------------------------------------------------------- outputs
 
@@ -318,10 +327,11 @@ class Plan:
             return place
         if value.aval.weak:
             return PythonResult(place)
-        if place.shape == ():
+        if place.shape == () and not self.is_body:
             return place
         storage = place.storage
-        if storage.kind in ("arena", "dynamic") and place.covers_storage:
+        may_leave = place.is_contiguous or not self.is_body
+        if storage.kind in ("arena", "dynamic") and place.covers_storage and may_leave:
             if storage.kind == "arena":
                 storage.kind = "fresh"
                 if place.is_contiguous:

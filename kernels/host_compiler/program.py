@@ -243,7 +243,7 @@ class Writer:
 
     def result(self, place):
         """An expression for an output."""
-        if isinstance(place, Layout) and place.shape == ():
+        if isinstance(place, Layout) and place.shape == () and not self.plan.is_body:
             return f"{self.array(place)}[()]"
         return self.operand(place)
 

@@ -34,6 +34,9 @@ WITHOUT_DTYPE = frozenset(("max", "min", "any", "all", "cummax", "cummin"))
 #: ufuncs without identity that may take an element twice
 IDEMPOTENT = frozenset(("maximum", "minimum", "fmax", "fmin"))
 
+#: ufuncs that depend on the order of the elements -> the second operand that changes nothing
+NEUTRAL_SECOND = {"subtract": 0, "divide": 1}
+
 
 class _Call:
     """What `reduce`, `accumulate` and `reduceat` share: arguments that NumPy has checked, the dtype to compute in."""
@@ -95,9 +98,9 @@ def reduce(ufunc, *args, **kwargs):
     initial, where = this.options.get("initial", ufunc.identity), this.options.get("where", True)
     ordered = ufunc.identity is None and ufunc.__name__ not in IDEMPOTENT
     if where is not True:
-        if ordered:
+        if ordered and ufunc.__name__ not in NEUTRAL_SECOND:
             raise TypeError(f"{ufunc.__name__}.reduce with where= cannot be traced")
-        neutral = ufunc.identity if ufunc.identity is not None else initial
+        neutral = ufunc.identity if ufunc.identity is not None else NEUTRAL_SECOND.get(ufunc.__name__, initial)
         x = ops.where(where, cast(x, this.dtype), cast_operand(neutral, this.dtype))
     if "initial" not in this.options or initial is None:
         return this.deliver(this.op(x, axis=axes, keepdims=keepdims))

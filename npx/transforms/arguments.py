@@ -11,6 +11,7 @@ from npx.dispatch.payloads import cast, is_inexact, typed
 
 from . import tree
 from .calls import SCALARS, is_array, wrap_as
+from .conversion import called
 
 
 def check_callable(fun, transform):
@@ -139,7 +140,7 @@ class Picked:
                 kwargs = {**kwargs, place: part}
             else:
                 args[place] = part
-        return self.fun(*args, **kwargs)
+        return called(self.fun)(*args, **kwargs)
 
     def rebuild(self, values):
         """Payloads like the picked ones in the structure of the arguments; one tree for a single argument."""

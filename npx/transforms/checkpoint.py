@@ -21,11 +21,12 @@ from npx.dispatch.op import Op
 from npx.dispatch.payloads import broadcast_to, cast, ops
 
 from . import tree
-from .backward import backward
+from .arguments import check_callable
 from .calls import run
+from .conversion import called as called_by_user
 from .custom import Call, Layout, batch
 from .draws import Draws
-from .grad import check_callable
+from .selection import pull_back
 from .tape import Tape, TapeTracer
 from .treeverse import default_snapshots, marks, reversed_steps
 from .values import differentiable, host_value, own, snapshot
@@ -166,7 +167,7 @@ class Checkpoint(Call):
             self.written[:] = [owner for owner, _ in writes]
         return (*outs, *(p for _, p in writes))
 
-    def on_tape(self, tape, primals):
+    def on_tape(self, tape, args, primals):
         """Run one level down, keeping what goes in."""
         closure, draws = Closure(tape.lower), Draws()
         boxes = [save(p) for p in primals]
@@ -234,7 +235,7 @@ def pull_again(op, operands, outside, gs):
         return op.closed(Closure(lambda value: value, outside.known(inputs[n:])), inputs[:n], opened=True)
 
     outs = run(tape, call, tape.lower)
-    found = backward([(node, g) for out, g in zip(outs, gs) if (node := _node_of(out, tape)) is not None], tape.look)
+    found = pull_back([(node, g) for out, g in zip(outs, gs) if (node := _node_of(out, tape)) is not None], tape.look)
     taken = {id(g) for g in gs}
     return [None if (ct := found.get(_node_of(x, tape))) is None else own(ct, taken) for x in inputs]
 
@@ -286,7 +287,7 @@ def checkpoint(fun):
             inner = layout.give(operands)
             arrays = layout.pick(tree.leaves(inner))
             before = [payload(x) for x in arrays]
-            outs = out.take(fun(*inner[0], **inner[1]))
+            outs = out.take(called_by_user(fun)(*inner[0], **inner[1]))
             now = [payload(x) for x in arrays]
             changed[:] = [k for k, (p, q) in enumerate(zip(before, now)) if p is not q]
             return (*outs, *(now[k] for k in changed))
@@ -353,7 +354,7 @@ class CheckpointLoop(Checkpoint):
         if draws.kept:
             self.drawn[i] = draws
 
-    def on_tape(self, tape, primals):
+    def on_tape(self, tape, args, primals):
         """Run one level down. In the backward pass the steps run again from kept states, last ones first."""
         closure, kept, wanted = Closure(tape.lower), {}, set(marks(self.steps, self.snapshots))
         first_run = CheckpointLoop(self.name, self.step, self.steps, self.snapshots)
@@ -457,7 +458,7 @@ def checkpoint_loop(body, state, steps, *, snapshots=None):
 
     def step(i, *operands):
         avals, out = tuple(map(aval_of, operands)), Layout()
-        results = out.take(body(i, layout.give(operands)))
+        results = out.take(called_by_user(body)(i, layout.give(operands)))
         _check_state(layout, avals, out, results, i)
         layout.others = out.others
         return tuple(_as_before(p, aval) for p, aval in zip(results, avals))

@@ -10,6 +10,7 @@ from npx.dispatch.interpreter import Tracer
 
 from . import tree
 from .calls import is_array, wrap_as
+from .conversion import called
 from .custom import Call
 from .grad import vjp
 from .tape import Tape, TapeTracer
@@ -94,7 +95,7 @@ def _pull(fun, call, traced):
             for i, x in zip(traced, operands, strict=True):
                 leaves[i] = x
             args, kwargs = structure.unflatten(leaves)
-            return [r for r in tree.leaves(fun(*args, **kwargs)) if _flows(r)]
+            return [r for r in tree.leaves(called(fun)(*args, **kwargs)) if _flows(r)]
 
         _, back = vjp(flat, *[leaves[i] for i in traced])
         return list(back(gs))

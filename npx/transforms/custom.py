@@ -45,7 +45,7 @@ class Call(Op):
         """The results, and the function from their cotangents to those of the operands (None: no derivative)."""
         raise NotImplementedError
 
-    def on_tape(self, tape, primals):
+    def on_tape(self, tape, args, primals):
         """As `with_pullback`, and the nodes of further values on the tape that the function takes from outside.
 
         The pullback gives cotangents for these after those of the operands.

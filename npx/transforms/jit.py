@@ -22,8 +22,10 @@ from npx.dispatch.interpreter import Tracer, active
 
 from . import tree
 from .aliasing import entangled
+from .body import Leaked
 from .closure import Surroundings, state_of
 from .compiled_call import on_tape
+from .conversion import called, converted
 from .draws import maps
 from .paths import Diverged, Leaf, PathTree, Unsuitable
 from .recording import Inline, Recorder
@@ -107,7 +109,7 @@ class Jitted:
 
     def __call__(self, *args, **kwargs):
         if capturing() or watching.get():  # inside another recording: part of it; debug_gradients looks at each op
-            return self.fun(*args, **kwargs)
+            return called(self.fun)(*args, **kwargs)
         call = Call(self, args, kwargs)
         if call.traced:
             result = on_tape(self, call)
@@ -231,6 +233,7 @@ class Signature:
     def __init__(self, jitted, call):
         self.jitted, self.fun = jitted, jitted.fun
         self.reason, self.divergences, self.held = call.reason, 0, call.held
+        self.regions = True  # whether loops may become regions
         self.contiguous = all(p.flags.c_contiguous for p in call.payloads if isinstance(p, numpy.ndarray))
         self._drawing = threading.Lock()
         self.pulls = {}  # positions of the operands on a tape -> the jitted way back
@@ -302,12 +305,16 @@ class Signature:
             lock.release()
 
     def _record_alone(self, call):
-        recording = Recording(self.tree.copy(), call)
+        recording = Recording(self.tree.copy(), call, self.regions)
         recorder = recording.recorder
         try:
-            recording.record(self.fun)
+            recording.record(converted(self.fun) if self.regions else self.fun)
         except Inline:
             return None
+        except Leaked:
+            self.regions = False
+            self._start(call)
+            return self._record_alone(call)
         except Unsuitable as why:
             self._give_up(str(why))
             return None
@@ -362,9 +369,9 @@ class Signature:
 class Recording:
     """One run of the function under a `Recorder`."""
 
-    def __init__(self, path_tree, call):
+    def __init__(self, path_tree, call, regions=True):
         self.tree, self.call, self.leaf = path_tree, call, None
-        self.recorder = Recorder(self.tree, call.payloads, {id(o) for o in call.held})
+        self.recorder = Recorder(self.tree, call.payloads, {id(o) for o in call.held}, regions)
         self.drawn = []  # what random draws change, with its state after the run
 
     def record(self, fun):

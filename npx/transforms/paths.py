@@ -89,6 +89,7 @@ class PathTree:
         self.nodes = 0
         self.states = {}  # id -> what random draws change, an object with an attribute `state`
         self.made = []  # the states of generators that the function makes, in order
+        self.notes = {}  # lines for the report, in order
         self.written = set()  # positions of arguments, and ids of arrays from outside, that some path writes to
 
     def copy(self):
@@ -177,20 +178,18 @@ class PathTree:
 
     def describe(self):
         """The pieces and the questions between them, as text."""
-        lines = []
-
-        def show(branch, depth):
+        lines, pending = [], [(self.first, 0, None)]
+        while pending:
+            branch, depth, key = pending.pop()
             pad = "  " * depth
+            if key is not None:
+                lines.append(f"{pad[2:]}answer {numpy.frombuffer(key[0], key[2]).reshape(key[1])}:")
             graph = Graph(branch.inputs, branch.nodes, branch.outputs, name="piece")
             lines.extend(pad + line for line in str(graph).splitlines())
             if branch.guard is not None:
                 lines.append(f"{pad}split: Python asks for a value at {branch.where}")
-                for key, child in branch.children.items():
-                    lines.append(f"{pad}answer {numpy.frombuffer(key[0], key[2]).reshape(key[1])}:")
-                    show(child, depth + 1)
-
-        show(self.first, 0)
-        return "\n".join(lines)
+                pending.extend((child, depth + 1, key) for key, child in reversed(branch.children.items()))
+        return "\n".join([*self.notes, *lines])
 
 
 def _same_inputs(known, new):

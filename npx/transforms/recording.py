@@ -1,5 +1,6 @@
 """The interpreter of jit: it records ops into a tree of paths and answers Python's questions with real values."""
 
+import collections
 import gc
 import threading
 import weakref
@@ -36,6 +37,8 @@ class Recorder(Interpreter):
         The arguments' payloads of this call, for the questions that Python asks.
     outside : set of int
         Addresses of the objects that the function's closure and globals hold.
+    regions : bool
+        Whether loops may become regions.
 
     Attributes
     ----------
@@ -49,8 +52,9 @@ class Recorder(Interpreter):
 
     records = True
 
-    def __init__(self, tree, payloads, outside=frozenset()):
-        self.tree, self.outside = tree, outside
+    def __init__(self, tree, payloads, outside=frozenset(), regions=True):
+        self.tree, self.outside, self.regions = tree, outside, regions
+        self.unfit = collections.Counter()  # code of a loop's body -> how often it was found unfit for a region
         self.path = [tree.first]
         self.cursor = 0
         self.concrete = dict(zip(tree.inputs, payloads, strict=True))
@@ -112,6 +116,10 @@ class Recorder(Interpreter):
     def abandon(self, why):
         """Record nothing any more; the first reason counts."""
         self.abandoned = self.abandoned or why
+
+    def note(self, text):
+        """Keep a line for the report."""
+        self.tree.notes[text] = None
 
     def on_tree(self, method, *args):
         """What a method of the tree returns; None from when on it refuses."""
@@ -294,6 +302,7 @@ class Recorder(Interpreter):
     def leaked(self):
         """The arrays that the function has kept somewhere outside: they still hold a tracer."""
         for clean in (lambda: None, gc.collect):
+            holders = kept = None  # which would keep what is in cycles
             clean()
             tracers = [tracer for ref in self.made if (tracer := ref()) is not None]
             if not tracers:

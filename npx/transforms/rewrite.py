@@ -160,6 +160,25 @@ def spell_out_add_at(node, graph):
     return graph.emit(node, (x, new), node.params, registry.op("setitem"))
 
 
+def add_in_place(node, graph):
+    """Adding zeros with v added at i, which is what the derivative of a read gives, is adding v at i."""
+    if node.op.name != "add":
+        return None
+    for part, total in (node.inputs, node.inputs[::-1]):
+        read = graph.producer(part, "add_at")
+        if read is None or total.aval != node.outputs[0].aval or part.aval != total.aval:
+            continue
+        if _is_zero(read.inputs[0], graph):
+            return graph.emit(node, (total, *read.inputs[1:]), read.params, read.op)
+    return None
+
+
+def _is_zero(value, graph):
+    if value.is_const and isinstance(value.const, numpy.ndarray):
+        return not numpy.any(value.const)
+    return is_uniformly(value, 0, graph)
+
+
 #: tried in this order; each is ``rule(node, graph) -> Value or None``, where `graph` is a `_Pass`
 RULES = (
     fold_constants,
@@ -168,6 +187,7 @@ RULES = (
     join_repeated,
     read_what_was_written,
     write_all,
+    add_in_place,
     spell_out_add_at,
 )
 
@@ -191,7 +211,7 @@ class _Pass:
         for node in graph.nodes:
             inputs = tuple(self.new.get(v, v) for v in node.inputs)
             if inputs != node.inputs:
-                node_ = Node(node.op, inputs, node.params, [v.aval for v in node.outputs], node.where, node.regions)
+                node_ = Node(node.op, inputs, node.params, [v.aval for v in node.outputs], node.where)
             else:
                 node_ = node
             self.new.update(zip(node.outputs, self.add(node_), strict=True))

@@ -59,9 +59,9 @@ class SelectionInterpreter(Interpreter):
 
     def process(self, op, args, params):
         """Run the op one level down, and see which elements of the result are alive."""
-        if type(op) is not Op:
-            return op.expand(*args)
         values = tuple(map(self.lower, args))
+        if type(op) is not Op:  # a loop or another function as a whole, for the levels below too
+            return tuple(self._followed(out) for out in op(*values))
         out = op(*values, **params)
         if op.nout != 1 or not differentiable(out):
             return out
@@ -71,6 +71,11 @@ class SelectionInterpreter(Interpreter):
             if not all(a is not v or _finite(v) for a, v in zip(args, values)):
                 out = ops.where(alive, out, numpy.zeros((), aval_of(out).dtype))
         return SelectedTracer(self, out, alive)
+
+    def _followed(self, out):
+        """A result of a called function, of which nothing is known."""
+        is_followed = type(out) is SelectedTracer and out.interpreter is self
+        return out if is_followed or not differentiable(out) else SelectedTracer(self, out, None)
 
     def _alive(self, op, args, values, params):
         """Which elements of a result are alive; an elementwise op's before broadcasting; None for all."""

@@ -219,7 +219,7 @@ cdef class TapeCore(InterpreterCore):
         ])
 
     cdef object note_call(self, op, tuple args, tuple primals, list parents):
-        outs, pullback, also = op.on_tape(self, list(primals))
+        outs, pullback, also = op.on_tape(self, args, list(primals))
         if pullback is None:
             return outs
         if any_above(outs, self.level):

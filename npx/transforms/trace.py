@@ -103,7 +103,7 @@ class TraceInterpreter(Interpreter):
             error.add_note(f"while {self.name} traced {op.name} at {where}")
             raise
         tracers = tuple(GraphTracer(self, v) for v in outs)
-        return tracers[0] if len(tracers) == 1 else tracers
+        return tracers[0] if op.nout == 1 else tracers
 
     def finish(self, outputs):
         """End the recording with the graph's outputs (payloads); returns the graph, whose constants are now final."""

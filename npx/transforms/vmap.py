@@ -18,6 +18,7 @@ from .arguments import also_decorator, check_callable
 from .batch import BatchInterpreter, BatchTracer, move_axis, take_places
 from .calls import Result, is_array, same_name, wrap_rank
 from .closure import Surroundings
+from .conversion import called
 from .outside import Outside, arrays_of
 from .partition import gather, run_paths
 from .ragged import dense
@@ -154,7 +155,7 @@ class Arguments:
                 same = given[id(leaf), axis] = (k, wrap_rank(tracer), tracer)
             wrapped.append(same[1])
         inner_args, inner_kwargs = self.structure.unflatten(wrapped)
-        result = Result(fun(*inner_args, **inner_kwargs))
+        result = Result(called(fun)(*inner_args, **inner_kwargs))
         result.payloads = list(map(dense, result.payloads))
         now = {
             k: payload(x)
