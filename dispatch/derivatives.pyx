@@ -86,7 +86,48 @@ cdef object fit(object ct, object operand):
         total = small_reduce(OP_ADD, <cnp.ndarray>ct) if cnp.PyArray_TYPE(<cnp.ndarray>ct) == cnp.NPY_DOUBLE else None
         if total is not None:
             return total
+    if is_small_double(ct) and operand.dtype is _double and len(operand.shape) <= (<cnp.ndarray>ct).ndim:
+        return summed(<cnp.ndarray>ct, operand.shape)
     return payloads.fit_cotangent(ct, operand)
+
+
+cdef inline bint is_small_double(object x) noexcept:
+    """Whether a payload is a small host array of float64 in C order."""
+    return (
+        type(x) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.NPY_DOUBLE
+        and cnp.PyArray_SIZE(<cnp.ndarray>x) <= SMALL and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x)
+    )
+
+
+cdef object summed(cnp.ndarray g, tuple shape):
+    """A small array summed over the axes that broadcasting has added to `shape`, or enlarged."""
+    cdef cnp.npy_intp dims[NPY_MAXDIMS]
+    cdef cnp.npy_intp steps[NPY_MAXDIMS]   # in the total, for each axis of g
+    cdef cnp.npy_intp places[NPY_MAXDIMS]
+    cdef int ndim = g.ndim, left = len(shape), added = ndim - left, axis
+    cdef cnp.npy_intp step = 1, at = 0, i
+    cdef double* terms = <double*>cnp.PyArray_DATA(g)
+    cdef double* sums
+    for axis in range(left):
+        dims[axis] = shape[axis]
+    total = cnp.PyArray_ZEROS(left, dims, cnp.NPY_DOUBLE, 0)
+    sums = <double*>cnp.PyArray_DATA(total)
+    for axis in range(ndim - 1, -1, -1):
+        places[axis] = steps[axis] = 0
+        if axis >= added:
+            if dims[axis - added] != 1:
+                steps[axis] = step
+            step *= dims[axis - added]
+    for i in range(cnp.PyArray_SIZE(g)):
+        sums[at] += terms[i]
+        for axis in range(ndim - 1, -1, -1):
+            at += steps[axis]
+            places[axis] += 1
+            if places[axis] < cnp.PyArray_DIM(g, axis):
+                break
+            at -= steps[axis] * places[axis]
+            places[axis] = 0
+    return total if left else total[()]
 
 
 cdef object spread(object g, object shape, object axis):
@@ -260,6 +301,8 @@ cdef class ElementwiseVJP(VJP):
             return None
         if self.nout == 1:
             partial = self.partials[i][0]
+            if type(partial) is int and partial == -1:
+                return -fit(g, operand)  # there are fewer to negate after summing
             return None if partial is None else fit(scale(g, partial, ans, args, params), operand)
         for g_out, partial in zip(g, self.partials[i]):
             if g_out is not None and partial is not None:

@@ -36,10 +36,10 @@ cdef extern from "Python.h":
 cdef extern from "numpy/arrayobject.h":
     object PyDataMem_SetHandler(object handler)
 
-cdef Py_ssize_t LARGE = 1 << 17  # bytes from which results come from the pool: what malloc trims
+cdef Py_ssize_t LARGE = 1 << 15  # bytes from which results come from the pool: malloc gives what many such add up to back
 
 cdef enum:
-    PLACES = 16          # blocks that are kept
+    PLACES = 64          # blocks that are kept
     PAGE = 4096
 
 cdef size_t MOST = 1 << 26   # bytes that are kept in all

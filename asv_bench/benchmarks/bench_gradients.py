@@ -54,24 +54,20 @@ def mixture(np, alphas, means, icf, x):
     """ADBench's objective; each row of `icf` holds the factor of an inverse covariance, its diagonal as logarithms."""
     d = x.shape[1]
     log_diagonals = icf[:, :d]
-    lower = np.tril_indices(d, -1)
-    scores = []
-    for k in range(alphas.shape[0]):
-        factor = np.diag(np.exp(log_diagonals[k])) + spread_out(np, icf[k, d:], lower, d)
-        spread = ((x - means[k]) @ factor.T) ** 2
-        scores.append(alphas[k] + log_diagonals[k].sum() - 0.5 * spread.sum(axis=1))
-    scores = np.stack(scores)
+    factors = np.exp(log_diagonals)[:, None] * np.eye(d) + np.tril(icf[:, d:][:, below_diagonal(d)], -1)
+    spread = ((x - means[:, None]) @ np.swapaxes(factors, 1, 2)) ** 2
+    scores = alphas[:, None] + log_diagonals.sum(axis=1)[:, None] - 0.5 * spread.sum(axis=2)
     top = scores.max(axis=0)
     likelihood = (top + np.log(np.exp(scores - top).sum(axis=0))).sum()
     top = alphas.max()
     return likelihood - x.shape[0] * (top + np.log(np.exp(alphas - top).sum()))
 
 
-def spread_out(np, values, lower, d):
-    """A strictly lower triangle filled with values, without a write, which autograd does not know."""
+def below_diagonal(d):
+    """For each place of a matrix the number of its value among those below the diagonal; 0 elsewhere."""
     order = numpy.zeros((d, d), int)
-    order[lower] = numpy.arange(len(lower[0]))
-    return np.tril(values[order], -1)
+    order[numpy.tril_indices(d, -1)] = numpy.arange(d * (d - 1) // 2)
+    return order
 
 
 # ------------------------------------------------------------------------------------------------------ in PyTorch
@@ -87,7 +83,6 @@ def torch_version(name):
         array = staticmethod(lambda x: torch.tensor(x, dtype=torch.float64))
         zeros = staticmethod(lambda n: torch.zeros(n, dtype=torch.float64))
         eye = staticmethod(lambda n: torch.eye(n, dtype=torch.float64))
-        tril_indices = staticmethod(numpy.tril_indices)
 
     if name == "perceptron":
 
@@ -103,9 +98,7 @@ def torch_version(name):
 
         def mixture(alphas, means, icf, x):
             d = x.shape[1]
-            order = numpy.zeros((d, d), int)
-            order[numpy.tril_indices(d, -1)] = numpy.arange(d * (d - 1) // 2)
-            factors = torch.diag_embed(torch.exp(icf[:, :d])) + torch.tril(icf[:, d:][:, order], -1)
+            factors = torch.diag_embed(torch.exp(icf[:, :d])) + torch.tril(icf[:, d:][:, below_diagonal(d)], -1)
             spread = ((x - means[:, None]) @ factors.transpose(1, 2)) ** 2
             scores = alphas[:, None] + icf[:, :d].sum(1)[:, None] - 0.5 * spread.sum(2)
             return torch.logsumexp(scores, 0).sum() - x.shape[0] * torch.logsumexp(alphas, 0)

@@ -58,6 +58,8 @@ cdef object binary(int opid, object left, object right):
     q = operand(right)
     if q is NotImplemented or not (isinstance(p, TracerCore) or isinstance(q, TracerCore)):
         return NotImplemented
+    if opid == OP_POWER and (type(q) is int or type(q) is float) and q == 2 and p.dtype.kind in "fc":
+        return wrap_scalar((<Op>registry.op("square")).call((p,), _NO_PARAMS))  # as NumPy's operator does
     return wrap_scalar(find(_binary_ops, opid, _names).call((p, q), _NO_PARAMS))
 
 
