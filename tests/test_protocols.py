@@ -273,7 +273,7 @@ def test_nditer_has_a_derivative_where_it_makes_no_copies():
     assert np.grad(lambda x: sum(v**2 for v in np.nditer(x)))(x).tolist() == [2, 4, 6]
     for options in ({"flags": ["buffered"]}, {"op_dtypes": ["f4"]}):
         with pytest.raises(TypeError, match="astype"):
-            np.grad(lambda x: sum(v for v in np.nditer(x, **options)))(x)
+            np.grad(lambda x, options=options: sum(v for v in np.nditer(x, **options)))(x)
 
 
 def test_what_a_tape_saved_is_copied_before_nditer_writes():
