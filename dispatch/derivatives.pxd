@@ -5,4 +5,5 @@ cdef class Reader:
     cdef object read(self, tuple leading, object args, dict params)
 
 cdef class VJP:
+    cdef object read_for(self, Py_ssize_t i)
     cdef object pull(self, Py_ssize_t i, object g, object ans, object args, dict params)

@@ -221,6 +221,10 @@ cdef class VJP:
     def __call__(self, i, g, ans, args, params):
         return self.pull(i, g, ans, args, params)
 
+    cdef object read_for(self, Py_ssize_t i):
+        """Which operands the rule for operand i reads, a tuple of bool; None where that is not known one by one."""
+        return None
+
     cdef object pull(self, Py_ssize_t i, object g, object ans, object args, dict params):
         raise NotImplementedError
 
@@ -243,6 +247,12 @@ cdef class RuleVJP(VJP):
 
     def __init__(self, readers, with_ans, numbered):
         self.readers, self.with_ans, self.numbered = list(readers), with_ans, numbered
+
+    cdef object read_for(self, Py_ssize_t i):
+        cdef object reader = self.readers[min(i, len(self.readers) - 1)]
+        if reader is None:
+            return ()
+        return None if self.numbered or (<Reader>reader).open else (<Reader>reader).reads
 
     cdef object pull(self, Py_ssize_t i, object g, object ans, object args, dict params):
         cdef object reader = self.readers[min(i, len(self.readers) - 1)], operand, ct
@@ -294,6 +304,12 @@ cdef class ElementwiseVJP(VJP):
 
     def __init__(self, partials, nout):
         self.partials, self.nout = partials, nout
+
+    cdef object read_for(self, Py_ssize_t i):
+        if self.nout != 1:
+            return None
+        partial = self.partials[i][0]
+        return (<Reader>partial).reads if type(partial) is Reader else ()
 
     cdef object pull(self, Py_ssize_t i, object g, object ans, object args, dict params):
         cdef object operand = typed(args[i]), ct = None, part

@@ -251,11 +251,16 @@ cdef Node note_op(Op op, tuple args, list parents, object out, dict params):
     cdef tuple keeps = <tuple>op.keeps
     cdef Py_ssize_t i, last = len(keeps) - 1
     cdef list kept = []
-    cdef object a
+    cdef object a, read = None
     cdef bint keep
+    if len(args) == 2 and (parents[0] is None) != (parents[1] is None) and isinstance(op.vjp, VJP):
+        read = (<VJP>op.vjp).read_for(0 if parents[1] is None else 1)  # what only the other's derivative needs is not kept
     for i in range(len(args)):
         a = args[i]
-        keep = keeps[i if i < last else last]
+        if read is None:
+            keep = keeps[i if i < last else last]
+        else:
+            keep = i < len(<tuple>read) and (<tuple>read)[i]
         if parents[i] is not None:
             a = (<TapeTracerCore>a).primal if keep else (<TapeTracerCore>a).aval
         elif not keep:
