@@ -130,6 +130,14 @@ cdef object summed(cnp.ndarray g, tuple shape):
     return total if left else total[()]
 
 
+cdef bint is_fixed(object shape) except -1:
+    """Whether no length differs along an axis mapped over."""
+    for n in shape:
+        if type(n) is not int:
+            return False
+    return True
+
+
 cdef object spread(object g, object shape, object axis):
     """The cotangent of a reduction over `axis` given to all that was reduced; on the host."""
     cdef cnp.ndarray out, kept
@@ -341,7 +349,7 @@ cdef class ReductionVJP(VJP):
         if self.deriv is None or not is_inexact(x):
             return None
         if type(self.deriv) is int and self.deriv == 1 and (type(g) is _float64 or type(g) is cnp.ndarray):
-            if g.dtype is x.dtype:
+            if g.dtype is x.dtype and is_fixed(x.shape):
                 return spread(g, x.shape, axis)
         if self.reads_ans:
             ans = keep_axes(ans, x, axis)

@@ -5,7 +5,7 @@ import functools
 import numpy
 
 from . import registry
-from .abstract import Aval, Varying, aval_of, typed
+from .abstract import Aval, Hole, Slice, Varying, aval_of, typed
 
 
 class _Ops:
@@ -101,8 +101,21 @@ def unbroadcast(x, shape):
     return reshape(x, shape)
 
 
+def widened(ct, operand):
+    """A cotangent of what is selected, at the places of `operand` that count, where that has an axis of varying length."""
+    shape = operand.shape
+    have = typed(ct).shape
+    for axis, n in enumerate(shape if len(have) == len(shape) else ()):
+        if isinstance(n, Varying) and type(have[axis]) is int and have[axis] != n:
+            index = (*[Slice()] * axis, Hole(0), *[Slice()] * (len(shape) - axis - 1))
+            whole = zeros(Aval((*have[:axis], int(n), *have[axis + 1 :]), operand.dtype))
+            ct = n.tag(ops.add_at(whole, ct, n.places(), index=index), shape)
+    return ct
+
+
 def fit_cotangent(ct, operand):
     """A cotangent brought to the shape and dtype of its operand, which may be an `Aval`."""
+    ct = widened(ct, operand)
     return cast(unbroadcast(ct, operand.shape), operand.dtype)
 
 

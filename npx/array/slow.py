@@ -248,7 +248,7 @@ def getitem(x, k):
         return v
     from npx.ops.index_specs import canonical_index, is_basic  # declared on first use: most programs never trace
 
-    if isinstance(k, str):
+    if isinstance(k, str) and p.dtype.names is not None:
         v = view_of(x, "field", field=k)
         return v if v.ndim else wrap_scalar(v.data_)
     spec, arrays = canonical_index(p.shape, k)

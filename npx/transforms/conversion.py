@@ -108,6 +108,8 @@ def _convert(fun):
     outer = [HELPER, *code.co_freevars]
     factory = ast.parse(f"def factory({', '.join(outer)}):\n    pass").body[0]
     factory.body = [node] if isinstance(node, ast.FunctionDef) else [ast.Expr(node)]
+    if isinstance(node, ast.FunctionDef) and node.name not in code.co_freevars:
+        factory.body.insert(0, ast.Global([node.name]))  # which a recursive function looks up
     module = ast.Module([factory], [])
     ast.fix_missing_locations(module)
     compiled = compile(module, code.co_filename, "exec", dont_inherit=True, flags=code.co_flags & _FUTURE)

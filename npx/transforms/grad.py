@@ -1,7 +1,8 @@
 """Reverse mode: `grad`, `value_and_grad`, `vjp`."""
 
-from npx.dispatch.abstract import aval_of
-from npx.dispatch.payloads import cast, is_inexact
+from npx.array.slow import shape_of
+from npx.dispatch.abstract import Aval, Varying, aval_of
+from npx.dispatch.payloads import cast, is_inexact, widened
 
 from . import tree
 from .arguments import Picked, also_decorator, check_callable, fit_all
@@ -68,6 +69,11 @@ def pullback_of(picked, keep=False, values=None, tape=None):
         return result.payloads, result
 
     return Pullback(picked.payloads if values is None else values, call, keep, tape)
+
+
+def is_varying(p):
+    """Whether a payload has a length that differs along an axis mapped over."""
+    return any(isinstance(n, Varying) for n in getattr(p, "shape", ()))
 
 
 # ------------------------------------------------------------------------------------------------ grad, value_and_grad
@@ -226,11 +232,13 @@ def vjp(fun, *primals, has_aux=False):
     value = pullback.extra.lowered(pullback.tape, lambda t: snapshot(t.primal))
     if has_aux:
         value, aux = value
-    avals = [aval_of(p) for p in pullback.outputs[: structure.num_leaves]]
+    outputs = pullback.outputs[: structure.num_leaves]
     what = f"vjp: the cotangent of the result of {tree.name_of(fun)}"
 
     def pull(cotangent):
         leaves = tree.leaves_like(structure, cotangent, what)
-        return picked.rebuild(pullback.pull(fit_all(leaves, avals, structure, what)))
+        avals = [Aval(shape_of(p), p.dtype) if is_varying(p) else aval_of(p) for p in outputs]
+        cts = fit_all(leaves, avals, structure, what)
+        return picked.rebuild(pullback.pull([ct if ct is None else widened(ct, p) for ct, p in zip(cts, outputs)]))
 
     return (value, pull, aux) if has_aux else (value, pull)
