@@ -102,7 +102,7 @@ def unbroadcast(x, shape):
 
 
 def widened(ct, operand):
-    """A cotangent of what is selected, at the places of `operand` that count, where one of its axes varies in length."""
+    """A cotangent of what is selected, at the places of `operand` that count, if a length of that varies."""
     shape = operand.shape
     have = typed(ct).shape
     for axis, n in enumerate(shape if len(have) == len(shape) else ()):
