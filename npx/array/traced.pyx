@@ -4,7 +4,7 @@ cimport numpy as cnp
 from npx.array cimport ndarray as core
 from npx.array.ndarray cimport captures, ndarray, read, wrap_scalar
 from npx.array.specs cimport Spec, fill
-from npx.dispatch.loops cimport OP_MATMUL, OP_POWER
+from npx.dispatch.loops cimport OP_MATMUL, OP_POWER, OP_SQUARE
 from npx.dispatch.op cimport Op
 from npx.dispatch.tracing cimport TracerCore
 
@@ -59,7 +59,7 @@ cdef object binary(int opid, object left, object right):
     if q is NotImplemented or not (isinstance(p, TracerCore) or isinstance(q, TracerCore)):
         return NotImplemented
     if opid == OP_POWER and (type(q) is int or type(q) is float) and q == 2 and p.dtype.kind in "fc":
-        return wrap_scalar((<Op>registry.op("square")).call((p,), _NO_PARAMS))  # as NumPy's operator does
+        return wrap_scalar(find(_unary_ops, OP_SQUARE, UNARY_OPS).call((p,), _NO_PARAMS))  # as NumPy's operator does
     return wrap_scalar(find(_binary_ops, opid, _names).call((p, q), _NO_PARAMS))
 
 

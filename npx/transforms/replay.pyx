@@ -30,6 +30,8 @@ cnp.import_array()
 SEEN_FIRST = 1
 #: recordings that are kept, and those of one function: further kinds of calls run as they are
 MOST, MOST_EACH = 4096, 128
+#: of the constants of a recording, such as the mask of `numpy.tril`
+MOST_BYTES = 1 << 20
 
 cdef dict _recordings = {}   # key of a call -> its `Recording`, how often it was seen, or None: it cannot be recorded
 cdef dict _counts = {}       # function -> number of its keys
@@ -250,6 +252,9 @@ cdef object _recording(recorder, list arrays, list stand_ins, list leaves, objec
     graph = recorder.finish(outputs)
     if any_rearranged(arrays) and all([node.op.kind == "shaping" for node in _needed(graph)]) and outputs:
         return None  # whether these are copies is for the layout to decide
+    constants = {id(v.const): v.const for node in graph.nodes for v in node.inputs if v.is_const}
+    if sum([getattr(c, "nbytes", 0) for c in constants.values()]) > MOST_BYTES:
+        return None
     return Recording(graph, makers, shape)
 
 
