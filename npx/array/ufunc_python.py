@@ -28,7 +28,7 @@ def call_python(ufunc, inputs, stack):
         Makes one payload of a list of payloads.
     """
     shape = numpy.broadcast_shapes(*(aval_of(p).shape for p in inputs))
-    results = ufunc(*(_elements(broadcast_to(cast(p, aval_of(p).dtype), shape)) for p in inputs), out=...)
+    results = ufunc(*(_elements(broadcast_to(cast(p, aval_of(p).dtype), shape)) for p in inputs))
     if type(results) is tuple:
         return tuple(_numbers(r, shape, stack) for r in results)
     return _numbers(results, shape, stack)

@@ -207,11 +207,14 @@ SPELLINGS = {
         lambda d: call(d.x(3), d.x(1), d.x(1)),
         lambda d: call(d.x(), d.rising(6), d.x(6)),
     ),
-    "trapezoid": (
-        lambda d: call(d.x(6), d.rising(6)),
-        lambda d: call(d.x(3, 4), dx=0.5, axis=0),
-        lambda d: call(d.x(3, 4), d.rising(4)),
-        lambda d: call(d.x(3, 4), dx=d.x(3)),
+    **dict.fromkeys(
+        ("trapezoid", "trapz"),  # the name before NumPy 2.0, which later ones dropped
+        (
+            lambda d: call(d.x(6), d.rising(6)),
+            lambda d: call(d.x(3, 4), dx=0.5, axis=0),
+            lambda d: call(d.x(3, 4), d.rising(4)),
+            lambda d: call(d.x(3, 4), dx=d.x(3)),
+        ),
     ),
     "gradient": (
         lambda d: call(d.x(3, 4)),
